@@ -1,0 +1,33 @@
+# plumb_library(NAME SOURCES a.c ... DEPS lib ...): a static library of one folder.
+# plumb_test(NAME SOURCE DEPS ...): a cmocka test program run by ctest; NAME is folder_module.
+# plumb_program(NAME SOURCES ... DEPS ...): an executable.
+
+function(plumb_flags target)
+    target_compile_options(${target} PRIVATE
+        $<$<COMPILE_LANGUAGE:C>:${PLUMB_C_FLAGS}> $<$<COMPILE_LANGUAGE:CXX>:${PLUMB_CXX_FLAGS}>
+        ${PLUMB_COMMON_FLAGS})
+    target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
+    target_link_options(${target} PRIVATE ${PLUMB_LINK_FLAGS})
+    target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR})
+endfunction()
+
+function(plumb_library name)
+    cmake_parse_arguments(L "" "" "SOURCES;DEPS" ${ARGN})
+    add_library(plumb_${name} STATIC ${L_SOURCES})
+    plumb_flags(plumb_${name})
+    target_link_libraries(plumb_${name} PUBLIC ${L_DEPS})
+endfunction()
+
+function(plumb_program name)
+    cmake_parse_arguments(P "" "" "SOURCES;DEPS" ${ARGN})
+    add_executable(${name} ${P_SOURCES})
+    plumb_flags(${name})
+    target_link_libraries(${name} PRIVATE ${P_DEPS})
+endfunction()
+
+function(plumb_test name source)
+    cmake_parse_arguments(T "" "" "DEPS" ${ARGN})
+    plumb_program(${name}_test SOURCES ${source} DEPS ${T_DEPS} PkgConfig::CMOCKA)
+    add_test(NAME ${name} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+    set_tests_properties(${name} PROPERTIES TIMEOUT 300 ENVIRONMENT "CMOCKA_MESSAGE_OUTPUT=STDOUT")
+endfunction()

@@ -1,0 +1,112 @@
+/* A flow: what flow.yaml says, checked and const.
+ *
+ * flow_load reads the file, replaces ${VAR}, parses strictly and resolves every name. What needs
+ * the store's SQL (columns of a SELECT, determinism) is checked by transform/ afterwards. All of it
+ * lives in the flow's arena; positions stay reachable through the nodes for errors. Const after
+ * loading; may be shared between threads.
+ *
+ * Limits: flow file FLOW_FILE_BYTES_MAX, FLOW_ITEMS_MAX sources, tables, transforms each. */
+#ifndef PLUMB_FLOW_FLOW_H
+#define PLUMB_FLOW_FLOW_H
+
+#include "base/hash.h"
+#include "component/component.h"
+
+#define FLOW_FILE_BYTES_MAX ((size_t)4 << 20)
+#define FLOW_ITEMS_MAX      1000
+#define FLOW_NAME_BYTES_MAX                                                                        \
+    64 /* names match [A-Za-z_][A-Za-z0-9_-]*, tables and columns without '-'; '_plumb' is ours */
+
+struct flow_source {
+    const char *name;
+    const struct component *component;
+    const void *conf;
+    struct source_common common;
+    struct contract contract;
+    const struct node *node;
+};
+
+struct flow_table {
+    const char *name;
+    struct schema schema; /* the user's columns; for key: auto without _partition and _record */
+    bool key_auto;
+    const size_t *key; /* indexes into schema; empty for key: auto */
+    size_t key_count;
+    const struct flow_index *indexes;
+    size_t index_count;
+    bool lineage;      /* keep _batch and _pos (only tables that maps write) */
+    bool is_reference; /* no transform writes it */
+    const struct node *node;
+};
+
+struct flow_index {
+    const size_t *columns; /* indexes into the table's schema */
+    size_t count;
+};
+
+enum transform_kind { TRANSFORM_MAP, TRANSFORM_SUM, TRANSFORM_DERIVE };
+
+/* One entry of `on:` of a derive: which changing table, and how its rows give keys. */
+struct flow_on {
+    const struct flow_table *table;
+    const char *const
+        *columns; /* columns of that table, one per changed-key column; NULL when sql is given */
+    size_t column_count;
+    const char *sql; /* SELECT over change giving the key columns; NULL when columns are given */
+    const struct node *node;
+};
+
+struct flow_transform {
+    const char *name;
+    enum transform_kind kind;
+    const struct flow_source *source; /* map: where its batches come from */
+    const struct flow_table *from;    /* sum: the table whose changes it adds up */
+    const struct flow_table *into;
+    const char *sql;
+    const struct node *sql_node; /* where the SQL stands; node_text_position gives places in it */
+    size_t latest_by[8];         /* map: columns of into, most significant first */
+    size_t latest_by_count;
+    const char *delete_when; /* map: predicate over the SELECT's columns, or NULL */
+    const struct node *delete_when_node;
+    bool many;                /* map: one record may give several rows */
+    const struct flow_on *on; /* derive */
+    size_t on_count;
+    const struct node *node;
+    struct hash128 definition; /* of kind, sql, from, into, key, types, options: state made by
+                                  another one is stale */
+};
+
+enum keep_kind { KEEP_FOREVER, KEEP_AGE, KEEP_BYTES };
+
+struct flow {
+    struct arena arena;
+    const char *name;
+    const char *path;      /* of the flow file as given */
+    const char *directory; /* where it lies */
+    const char *store;     /* "sqlite:shop.db" (relative to the current directory of the flow) or
+                              "postgres://..." */
+    const struct node *store_node;
+    enum keep_kind keep;
+    int64_t keep_amount; /* us or bytes */
+    struct flow_source *sources;
+    size_t source_count;
+    struct flow_table *tables;
+    size_t table_count;
+    struct flow_transform *transforms; /* in an order in which inputs come before consumers */
+    size_t transform_count;
+    struct hash128 version; /* of the flow file and the SQL files as read */
+};
+
+/* path: a directory (flow.yaml in it) or a flow file. On success the caller owns *out. */
+MUST_CHECK enum err_code flow_load(const char *path, const struct registry *registry,
+                                   struct flow **out, struct err *err);
+void flow_free(struct flow *flow);
+
+const struct flow_source *flow_find_source(const struct flow *f, const char *name);
+const struct flow_table *flow_find_table(const struct flow *f, const char *name);
+const struct flow_transform *flow_find_transform(const struct flow *f, const char *name);
+
+/* The JSON Schema of a whole flow file. */
+void flow_json_schema(const struct registry *r, struct buf *out);
+
+#endif
