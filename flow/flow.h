@@ -71,6 +71,10 @@ struct flow_transform {
     bool many;                /* map: one record may give several rows */
     const struct flow_on *on; /* derive */
     size_t on_count;
+    /* derive: the columns of `changed`, as indexes into into->schema. All are key columns of into;
+     * every on[i] gives that many columns, in this order. */
+    const size_t *changed;
+    size_t changed_count;
     const struct node *node;
     struct hash128 definition; /* of kind, sql, from, into, key, types, options: state made by
                                   another one is stale */
