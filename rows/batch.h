@@ -27,6 +27,7 @@
 #define BATCH_BYTES_MAX           ((size_t)256 << 20) /* uncompressed */
 #define BATCH_PREFIX_BYTES        4096
 #define BATCH_PADDING             64
+#define BATCH_RAW_BYTES_MAX       (BATCH_BYTES_MAX + BATCH_PADDING) /* a sealed one */
 #define BATCH_CURSOR_BYTES_MAX    4096
 #define BATCH_PARTITION_BYTES_MAX 1024
 
@@ -44,6 +45,8 @@ struct batch {
     uint32_t count;
     uint32_t *offsets; /* [count+1] where each record's length word stands in raw, owned */
     size_t offset_capacity;
+    struct ZSTD_CCtx_s *compressor; /* private: kept from batch to batch, they cost more to make */
+    struct ZSTD_DCtx_s *decompressor; /* than to use */
 };
 
 void batch_init(struct batch *b);

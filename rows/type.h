@@ -1,20 +1,27 @@
 /* The eight column types, and a value of one of them.
  *
- *   type       in memory                in SQLite       in JSON                 accepted text (CSV,
- * regex) int64      int64_t                  INTEGER         number                  -?digits
- *   float64    double, no nan/inf,      REAL            number                  JSON number grammar
- *              -0.0 becomes 0.0
- *   bool       0 or 1                   INTEGER         true/false              true false 1 0 t f
- * yes no (any case) text       UTF-8 without NUL        TEXT            string                  as
- * it is bytes      any                      BLOB            "0x<hex>"               0x<hex>, or hex
- *   timestamp  int64_t, us since epoch  INTEGER         RFC 3339 string         RFC 3339, or a
- * number in the contract's unit json       minified JSON text       TEXT            the value JSON
- *   int256     order-preserving bytes   BLOB            decimal string          decimal or 0x<hex>
+ *   type       in memory              in SQLite  in JSON          accepted text (CSV, regex)
+ *   int64      int64_t                INTEGER    number           -?digits
+ *   float64    double, never nan or   REAL       number           JSON number grammar
+ *              inf; -0.0 becomes 0.0
+ *   bool       0 or 1                 INTEGER    true/false       true false 1 0 t f yes no, any
+ *                                                                 case
+ *   text       UTF-8 without NUL      TEXT       string           as it is
+ *   bytes      any                    BLOB       "0x<hex>"        0x<hex>, or hex
+ *   timestamp  int64_t, us since      INTEGER    RFC 3339 string  RFC 3339, or a number in the
+ *              epoch, years 1-9999                                contract's unit, 1.5 too
+ *   json       minified JSON text     TEXT       the value        JSON
+ *   int256     order-preserving       BLOB       decimal string   decimal or 0x<hex>
+ *              bytes
  */
 #ifndef PLUMB_ROWS_TYPE_H
 #define PLUMB_ROWS_TYPE_H
 
 #include "base/str.h"
+
+/* 0001-01-01T00:00:00Z .. 9999-12-31T23:59:59.999999Z */
+#define TIMESTAMP_US_MIN INT64_C(-62135596800000000)
+#define TIMESTAMP_US_MAX INT64_C(253402300799999999)
 
 #define COLUMN_TYPES(X)                                                                            \
     X(INT64, "int64")                                                                              \
