@@ -16,9 +16,12 @@ struct clock_source {
     void (*sleep_us)(void *context, int64_t us);
     void *context;
 };
-/* Installs a simulated clock; NULL brings the real one back. Not while other threads run.
- * PLUMB_CLOCK=<us> in the environment fixes the wall clock of a process (for golden tests). */
+/* Installs a simulated clock (the struct is copied); NULL brings the real one back. Not while other
+ * threads run. */
 void clock_install(const struct clock_source *source);
+/* PLUMB_CLOCK=<us> in the environment fixes the wall clock of a process (for golden tests); the
+ * monotonic clock goes on. CONFIG when it is not a number. The CLI's main calls it. */
+MUST_CHECK enum err_code clock_install_from_environment(struct err *err);
 
 /* "2026-01-31T12:00:00Z", with ".123456" only when there are microseconds. out >= 32 bytes. */
 #define CLOCK_TEXT_BYTES 40

@@ -35,6 +35,10 @@ static inline void fault_step(const char *name) {
 
 /* Parses a specification as above; CONFIG when it is not understood. NULL disarms. */
 MUST_CHECK enum err_code fault_arm(const char *spec, struct err *err);
+/* Arms what PLUMB_FAULT says, if it is set. The CLI's main calls it before any thread starts. */
+MUST_CHECK enum err_code fault_arm_from_environment(struct err *err);
+/* True when the next fault_step will kill us: who writes just before it may tear that write. */
+bool fault_step_is_next(void);
 /* How often a kind was reached since fault_arm. */
 int64_t fault_count(enum fault_kind kind);
 

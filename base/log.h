@@ -7,7 +7,7 @@
 #ifndef PLUMB_BASE_LOG_H
 #define PLUMB_BASE_LOG_H
 
-#include "base/err.h"
+#include "base/str.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_OFF };
 
@@ -16,6 +16,12 @@ void log_set_level(enum log_level level);
 void log_line(enum log_level level, const char *at, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* level=... at=... class=... where=... error="message" */
 void log_error(const char *at, const struct err *err);
+
+#define LOG_LINE_BYTES  4096 /* longer lines are cut, with "..." at the end */
+#define LOG_VALUE_BYTES 512
+/* text as a value of a line: as it is, or "quoted" with escapes when it has spaces, quotes, '=' or
+ * anything not printable. For text from outside. Returns out. */
+const char *log_value(struct str text, char out[LOG_VALUE_BYTES]);
 
 #define log_debug(at, ...)                                                                         \
     do {                                                                                           \

@@ -18,7 +18,7 @@ char *mem_strndup(const char *s, size_t len);
 char *mem_printf(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void mem_free(void *p); /* NULL is fine */
 
-/* Data-sized memory outside arenas. LIMIT on failure. Free with mem_free. */
+/* Data-sized memory outside arenas, zeroed. LIMIT on failure. Free with mem_free. */
 MUST_CHECK enum err_code mem_alloc_data(size_t bytes, void **out, struct err *err);
 
 struct arena {
