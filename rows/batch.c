@@ -121,8 +121,9 @@ static enum err_code append(struct batch *b, size_t len, enum record_kind kind, 
                        "batch is full: %zu bytes and a record of %zu are more than %zu", b->raw.len,
                        len, BATCH_BYTES_MAX);
     }
+    bool has_room = b->raw.capacity - b->raw.len >= LENGTH_BYTES + len;
     if (offsets_reserve(b, (size_t)b->count + 1, err) != ERR_NONE ||
-        buf_reserve(&b->raw, LENGTH_BYTES + len + 1, err) != ERR_NONE) {
+        (!has_room && buf_reserve(&b->raw, LENGTH_BYTES + len, err) != ERR_NONE)) {
         return err_wrap(err, "batch");
     }
     char *at = b->raw.data + b->raw.len;
