@@ -113,12 +113,13 @@ static void *take(struct arena *a, size_t bytes) {
     if (bytes > a->max - a->used) {
         return NULL;
     }
+    size_t wanted = bytes == 0 ? 1 : bytes; /* each allocation has an address of its own */
     size_t padded = 0;
-    if (!size_add(bytes == 0 ? 1 : bytes, ARENA_ALIGN - 1, &padded)) {
+    if (!size_add(wanted, ARENA_ALIGN - 1, &padded)) {
         return NULL;
     }
     padded -= padded % ARENA_ALIGN;
-    size_t size = ARENA_SEPARATE ? bytes : padded;
+    size_t size = ARENA_SEPARATE ? wanted : padded;
     struct arena_block *block = block_for(a, size);
     if (block == NULL) {
         return NULL;

@@ -118,7 +118,8 @@ static int64_t day_of_date(int64_t year, int64_t month, int64_t day_of_month) {
 
 void clock_format_us(int64_t us, char out[CLOCK_TEXT_BYTES]) {
     int64_t day = floor_div(us, US_PER_DAY);
-    int64_t in_day = us - day * US_PER_DAY;
+    int64_t in_day = us % US_PER_DAY; /* day * US_PER_DAY may not fit */
+    in_day += in_day < 0 ? US_PER_DAY : 0;
     int64_t year = 0;
     int64_t month = 0;
     int64_t day_of_month = 0;

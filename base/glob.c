@@ -278,7 +278,8 @@ static enum err_code run(struct glob *g, const char *pattern) {
     }
     split(g, pattern);
     enum err_code code = ERR_NONE;
-    if (g->part_count > 0) {
+    bool directories_only = str_ends_with(str_of(pattern), STR("/"));
+    if (g->part_count > 0 && !directories_only) {
         code = add_task(g, mem_strdup(pattern[0] == '/' ? "/" : ""), 0);
     }
     while (g->task_count > 0) {

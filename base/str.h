@@ -31,8 +31,7 @@ void str_printable(struct str s, char *out, size_t out_bytes);
 /* True when s is well-formed UTF-8 (no surrogates, no overlong forms). NUL is allowed; ask
  * str_find. */
 bool str_is_utf8(struct str s);
-/* Bytes of the well-formed UTF-8 character at the start of s and its code point; 0 if there is none.
- */
+/* Bytes of the well-formed UTF-8 character at the start of s and its code point; 0 if none. */
 size_t str_utf8_size(struct str s, uint32_t *out_code);
 
 struct buf {
