@@ -1,5 +1,5 @@
-/* Functions not to be called in this project, and what to use. A list for tools/tidy, which looks for
- * each name followed by '('; nothing includes this file. */
+/* Functions not to be called in this project, and what to use. A list for tools/tidy, which looks
+ * for each name followed by '('; nothing includes this file. */
 #ifndef PLUMB_BASE_BANNED_H
 #define PLUMB_BASE_BANNED_H
 
