@@ -22,6 +22,8 @@ struct node {
     bool has_secret;          /* a ${VAR} was replaced in it: never print the text */
     int text_line;            /* scalar: line of the first character of the text */
     int text_column;          /* its column; for blocks the indent + 1 of every line */
+    bool is_rewritten;        /* scalar: the text is not the file's (folded lines, escapes, ${VAR}):
+                                 only its start has a position */
     const struct node *first; /* children of a list or map, in order */
     const struct node *next;
     size_t count; /* children */
@@ -39,5 +41,10 @@ void node_text_position(const struct node *n, size_t offset, int *line, int *col
 /* "unknown key 'x'; did you mean 'y'?" at the key of n, with all known names when none is near. */
 enum err_code node_unknown_key(const struct node *n, const char *where, const char *const *known,
                                size_t count, struct err *err);
+/* "a single value", "a list", "a map" or "nothing", for messages of the form "must be X, not Y". */
+const char *node_kind_name(const struct node *n);
+/* The scalar's text for a message: printable and cut, or "***" when it may hold a secret. */
+#define NODE_SHOW_BYTES 64
+void node_show(const struct node *n, bool secret, char *out, size_t out_bytes);
 
 #endif

@@ -40,7 +40,8 @@ struct option_list {
 };
 
 struct option {
-    const char *name; /* default: the member's name */
+    const char *name;   /* NULL: the member's name; ask option_name() */
+    const char *member; /* filled by the macros */
     enum option_type type;
     unsigned flags;
     const char *def;  /* text, parsed like user text; NULL: absent (NULL, 0, false, empty) */
@@ -58,7 +59,7 @@ struct option {
                           int unused_member;                                                       \
                       }))
 #define OPTION_OF(S, m, T, kind, ...)                                                              \
-    { .name = #m, .type = (kind), .offset = OPTION_CHECKED_OFFSET(S, m, T), __VA_ARGS__ }
+    { .member = #m, .type = (kind), .offset = OPTION_CHECKED_OFFSET(S, m, T), __VA_ARGS__ }
 #define OPTION_STR(S, m, ...)      OPTION_OF(S, m, const char *, OPTION_TYPE_STRING, __VA_ARGS__)
 #define OPTION_BOOL(S, m, ...)     OPTION_OF(S, m, bool, OPTION_TYPE_BOOL, __VA_ARGS__)
 #define OPTION_INT(S, m, ...)      OPTION_OF(S, m, int64_t, OPTION_TYPE_INT, __VA_ARGS__)
@@ -68,6 +69,11 @@ struct option {
 #define OPTION_ENUM(S, m, ...)     OPTION_OF(S, m, int64_t, OPTION_TYPE_ENUM, __VA_ARGS__)
 #define OPTION_CHAR(S, m, ...)     OPTION_OF(S, m, char, OPTION_TYPE_CHAR, __VA_ARGS__)
 #define OPTION_LIST(S, m, ...)     OPTION_OF(S, m, struct option_list, OPTION_TYPE_LIST, __VA_ARGS__)
+
+/* What the option is called in a flow file. */
+static inline const char *option_name(const struct option *o) {
+    return o->name != NULL ? o->name : o->member;
+}
 
 /* Reads map into conf (zeroed, of the descriptor's size): defaults, then given values, bounds,
  * required ones. Keys in `handled` (NULL-terminated, may be NULL) belong to somebody else and are

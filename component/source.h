@@ -42,10 +42,10 @@ enum source_state {
 struct source_output {
     struct batch batch; /* begun and filled by the source, sealed by the engine */
     char partition[BATCH_PARTITION_BYTES_MAX];
-    struct buf cursor; /* after this batch */
+    struct buf cursor;    /* after this batch */
     int64_t first_record; /* number of the batch's first record within its partition, from 0: the
                              same however the records were split into batches */
-    bool behind;       /* more is waiting right now: the engine may enlarge batches */
+    bool behind;          /* more is waiting right now: the engine may enlarge batches */
     int64_t wait_us;
     int64_t lag_bytes; /* known backlog, or -1 */
     struct err
