@@ -14,6 +14,9 @@
 
 #include "rows/rows.h"
 
+/* How EXPLAIN QUERY PLAN shows a scan of a batch table. */
+#define BATCH_TABLE_PLAN "VIRTUAL TABLE INDEX 0:batch"
+
 struct batch_tables; /* all of one connection */
 struct batch_table;
 

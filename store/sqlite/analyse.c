@@ -1,0 +1,224 @@
+/* What a SELECT reads and does, asked of SQLite itself.
+ *
+ * The authorizer sees every table, column and function a statement names while it is compiled;
+ * EXPLAIN QUERY PLAN and EXPLAIN tell how it will run. Nothing here interprets SQL text. */
+#include <stdio.h>
+#include <string.h>
+
+#include "store/sqlite/sqlite_store.h"
+
+/* Functions whose result may differ between two runs over the same rows, or that depend on the
+ * order rows come in. */
+static const char *const refused_functions[][2] = {
+    {"random", "gives another value in every run"},
+    {"randomblob", "gives another value in every run"},
+    {"current_time", "depends on when it runs"},
+    {"current_date", "depends on when it runs"},
+    {"current_timestamp", "depends on when it runs"},
+    {"changes", "depends on what ran before"},
+    {"total_changes", "depends on what ran before"},
+    {"last_insert_rowid", "depends on what ran before"},
+    {"sqlite_version", "depends on the program, not on the data"},
+    {"sqlite_source_id", "depends on the program, not on the data"},
+    {"group_concat", "joins in an order SQL does not define"},
+    {"json_group_array", "collects in an order SQL does not define"},
+    {"json_group_object", "collects in an order SQL does not define"},
+    {"load_extension", "is not allowed in a flow"},
+    {"readfile", "is not allowed in a flow"},
+    {"writefile", "is not allowed in a flow"},
+};
+
+static void note_read(struct sql_facts *facts, const char *table, const char *column) {
+    for (size_t i = 0; i < facts->read_count; i++) {
+        if (strcmp(facts->reads[i].table, table) == 0 &&
+            strcmp(facts->reads[i].column, column) == 0) {
+            return;
+        }
+    }
+    if (facts->read_count < ARRAY_COUNT(facts->reads)) {
+        (void)snprintf(facts->reads[facts->read_count].table, FLOW_NAME_BYTES_MAX + 1, "%s", table);
+        (void)snprintf(facts->reads[facts->read_count].column, FLOW_NAME_BYTES_MAX + 1, "%s",
+                       column);
+        facts->read_count++;
+    }
+}
+
+static int refuse(struct store *s, const char *name, const char *why) {
+    if (s->refused == NULL) {
+        s->refused = why;
+        (void)snprintf(s->refused_name, sizeof(s->refused_name), "%s", name);
+    }
+    return SQLITE_DENY;
+}
+
+static int authorize(void *context, int action, const char *a, const char *b, const char *database,
+                     const char *trigger) {
+    struct store *s = context;
+    (void)database;
+    (void)trigger;
+    if (s->analysing == NULL) {
+        return SQLITE_OK;
+    }
+    switch (action) {
+    case SQLITE_SELECT:
+    case SQLITE_RECURSIVE:
+        return SQLITE_OK;
+    case SQLITE_READ:
+        note_read(s->analysing, a, b);
+        return SQLITE_OK;
+    case SQLITE_FUNCTION:
+        for (size_t i = 0; i < ARRAY_COUNT(refused_functions); i++) {
+            if (sqlite3_stricmp(b, refused_functions[i][0]) == 0) {
+                return refuse(s, b, refused_functions[i][1]);
+            }
+        }
+        return strncmp(b, "_plumb_", 7) == 0 ? refuse(s, b, "belongs to the engine") : SQLITE_OK;
+    default:
+        return refuse(s, "statement", "only one SELECT is allowed here");
+    }
+}
+
+/* The position among the batch's rows, for lineage and key: auto. */
+static void sql_pos(sqlite3_context *context, int count, sqlite3_value **values) {
+    (void)count;
+    (void)values;
+    struct store *s = sqlite3_user_data(context);
+    if (s->current == NULL) {
+        sqlite3_result_null(context);
+        return;
+    }
+    size_t at = batch_table_at(s->current->table);
+    sqlite3_result_int64(context,
+                         at < s->current->rows->count ? (int64_t)s->current->rows->pos[at] : -1);
+}
+
+static void sql_record(sqlite3_context *context, int count, sqlite3_value **values) {
+    (void)count;
+    (void)values;
+    struct store *s = sqlite3_user_data(context);
+    if (s->current == NULL) {
+        sqlite3_result_null(context);
+        return;
+    }
+    size_t at = batch_table_at(s->current->table);
+    int64_t pos = at < s->current->rows->count ? (int64_t)s->current->rows->pos[at] : -1;
+    sqlite3_result_int64(context, s->current->first_record + pos);
+}
+
+enum err_code analyse_install(struct store *s, struct err *err) {
+    int rc = sqlite3_create_function(s->db, "_plumb_pos", 0, SQLITE_UTF8, s, sql_pos, NULL, NULL);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_create_function(s->db, "_plumb_record", 0, SQLITE_UTF8, s, sql_record, NULL,
+                                     NULL);
+    }
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_set_authorizer(s->db, authorize, s);
+    }
+    return rc == SQLITE_OK ? ERR_NONE : sqlite_error(s, err, "install functions");
+}
+
+static enum err_code compile(struct store *s, const char *sql, struct sql_facts *out,
+                             int64_t *offset, sqlite3_stmt **stmt, struct err *err) {
+    const char *rest = NULL;
+    s->analysing = out;
+    s->refused = NULL;
+    int rc = sqlite3_prepare_v2(s->db, sql, -1, stmt, &rest);
+    s->analysing = NULL;
+    *offset = rc == SQLITE_OK ? -1 : sqlite3_error_offset(s->db);
+    if (s->refused != NULL) {
+        return err_set(err, ERR_CONFIG, "%s: %s", s->refused_name, s->refused);
+    }
+    if (rc != SQLITE_OK) {
+        return err_set(err, ERR_CONFIG, "SQL: %s", sqlite3_errmsg(s->db));
+    }
+    if (*stmt == NULL || sqlite3_column_count(*stmt) == 0) {
+        return err_set(err, ERR_CONFIG, "SQL: a SELECT is expected");
+    }
+    if (rest[strspn(rest, " \t\r\n;")] != '\0') {
+        *offset = rest - sql;
+        return err_set(err, ERR_CONFIG, "SQL: one SELECT is expected, something follows it");
+    }
+    return ERR_NONE;
+}
+
+static enum err_code note_columns(sqlite3_stmt *stmt, struct sql_facts *out, struct err *err) {
+    out->column_count = (size_t)sqlite3_column_count(stmt);
+    if (out->column_count > SCHEMA_COLUMNS_MAX) {
+        return err_set(err, ERR_CONFIG, "SQL: more than %d columns", SCHEMA_COLUMNS_MAX);
+    }
+    for (size_t i = 0; i < out->column_count; i++) {
+        const char *type = sqlite3_column_decltype(stmt, (int)i);
+        (void)snprintf(out->columns[i], sizeof(out->columns[i]), "%s",
+                       sqlite3_column_name(stmt, (int)i));
+        (void)snprintf(out->decltypes[i], sizeof(out->decltypes[i]), "%s",
+                       type != NULL ? type : "");
+    }
+    return ERR_NONE;
+}
+
+static void note_plan_line(struct sql_facts *out, const char *line, bool *first_seen) {
+    bool is_loop = strncmp(line, "SCAN ", 5) == 0 || strncmp(line, "SEARCH ", 7) == 0;
+    if (strstr(line, "USE TEMP B-TREE") != NULL || strncmp(line, "MATERIALIZE", 11) == 0 ||
+        strncmp(line, "COMPOUND QUERY", 14) == 0 || strncmp(line, "MERGE", 5) == 0) {
+        out->has_sorter = true;
+    }
+    if (!is_loop) {
+        return;
+    }
+    bool is_batch = strstr(line, BATCH_TABLE_PLAN) != NULL;
+    if (is_batch) {
+        out->batch_scans++;
+    } else {
+        out->has_join = true;
+    }
+    if (!*first_seen) {
+        out->batch_is_outer = is_batch;
+        *first_seen = true;
+    }
+}
+
+static enum err_code note_plan(struct store *s, const char *sql, struct sql_facts *out,
+                               struct err *err) {
+    AUTO_BUF text = BUF_INIT(BUF_TEXT_MAX);
+    buf_addf(&text, "EXPLAIN QUERY PLAN %s", sql);
+    sqlite3_stmt *stmt = NULL;
+    enum err_code code = sqlite_prepare(s, buf_c(&text), &stmt, err);
+    bool has_row = true;
+    bool first_seen = false;
+    while (code == ERR_NONE && has_row) {
+        code = sqlite_row(s, stmt, "explain", &has_row, err);
+        if (code == ERR_NONE && has_row) {
+            note_plan_line(out, (const char *)sqlite3_column_text(stmt, 3), &first_seen);
+        }
+    }
+    sqlite3_finalize(stmt);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    buf_clear(&text);
+    buf_addf(&text, "EXPLAIN %s", sql);
+    stmt = NULL;
+    code = sqlite_prepare(s, buf_c(&text), &stmt, err);
+    has_row = true;
+    while (code == ERR_NONE && has_row) {
+        code = sqlite_row(s, stmt, "explain", &has_row, err);
+        if (code == ERR_NONE && has_row &&
+            strncmp((const char *)sqlite3_column_text(stmt, 1), "Agg", 3) == 0) {
+            out->has_aggregate = true;
+        }
+    }
+    sqlite3_finalize(stmt);
+    return code;
+}
+
+enum err_code store_analyse(struct store *s, const char *sql, struct sql_facts *out,
+                            int64_t *offset, struct err *err) {
+    memset(out, 0, sizeof(*out));
+    sqlite3_stmt *stmt = NULL;
+    enum err_code code = compile(s, sql, out, offset, &stmt, err);
+    if (code == ERR_NONE) {
+        code = note_columns(stmt, out, err);
+    }
+    sqlite3_finalize(stmt);
+    return code == ERR_NONE ? note_plan(s, sql, out, err) : code;
+}

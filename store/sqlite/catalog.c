@@ -1,0 +1,211 @@
+/* The tables of a store: the system's (documented in docs/store.md) and the flow's.
+ *
+ * The flow's tables are STRICT, so that a value of the wrong type is an error and never a silent
+ * conversion, and WITHOUT ROWID, so that a row is found by its key in one tree and a scan has one
+ * order: the key's. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "store/sqlite/sqlite_store.h"
+
+static const char system_tables[] =
+    "CREATE TABLE IF NOT EXISTS _plumb_meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, "
+    "WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS _plumb_partitions(id INTEGER PRIMARY KEY, source TEXT NOT NULL, "
+    "name TEXT NOT NULL, cursor TEXT, last_seq INTEGER NOT NULL, records INTEGER NOT NULL, "
+    "updated_us INTEGER NOT NULL, UNIQUE(source, name)) STRICT;"
+    "CREATE TABLE IF NOT EXISTS _plumb_batches(id INTEGER PRIMARY KEY, partition INTEGER NOT NULL, "
+    "seq INTEGER NOT NULL, first_record INTEGER NOT NULL, records INTEGER NOT NULL, decoded "
+    "INTEGER NOT NULL, "
+    "rejected INTEGER NOT NULL, raw_bytes INTEGER NOT NULL, hash BLOB NOT NULL, cursor TEXT NOT "
+    "NULL, "
+    "staged_us INTEGER NOT NULL, UNIQUE(partition, seq)) STRICT;"
+    "CREATE TABLE IF NOT EXISTS _plumb_frames(batch INTEGER PRIMARY KEY, frame BLOB NOT NULL) "
+    "STRICT;"
+    "CREATE TABLE IF NOT EXISTS _plumb_marks(transform TEXT NOT NULL, partition INTEGER NOT NULL, "
+    "seq INTEGER NOT NULL, updated_us INTEGER NOT NULL, PRIMARY KEY(transform, partition)) STRICT, "
+    "WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS _plumb_ledger(batch INTEGER NOT NULL, transform TEXT NOT NULL, "
+    "rows_in INTEGER NOT NULL, records_out INTEGER NOT NULL, rows_out INTEGER NOT NULL, "
+    "filtered INTEGER NOT NULL, rejected INTEGER NOT NULL, inserted INTEGER NOT NULL, updated "
+    "INTEGER NOT NULL, "
+    "unchanged INTEGER NOT NULL, deleted INTEGER NOT NULL, superseded INTEGER NOT NULL, "
+    "duration_us INTEGER NOT NULL, version TEXT NOT NULL, applied_us INTEGER NOT NULL, "
+    "PRIMARY KEY(batch, transform)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS _plumb_rejects(id INTEGER PRIMARY KEY, batch INTEGER NOT NULL, "
+    "pos INTEGER NOT NULL, transform TEXT NOT NULL, reason TEXT NOT NULL, column_name TEXT, "
+    "byte_offset INTEGER, message TEXT NOT NULL, version TEXT NOT NULL, created_us INTEGER NOT "
+    "NULL, "
+    "UNIQUE(batch, pos, transform)) STRICT;"
+    "CREATE TABLE IF NOT EXISTS _plumb_fields(source TEXT NOT NULL, path TEXT NOT NULL, "
+    "declared INTEGER NOT NULL, kinds INTEGER NOT NULL, records INTEGER NOT NULL, first_batch "
+    "INTEGER NOT NULL, "
+    "last_batch INTEGER NOT NULL, PRIMARY KEY(source, path)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS _plumb_schema_events(id INTEGER PRIMARY KEY, source TEXT NOT NULL, "
+    "path TEXT NOT NULL, event TEXT NOT NULL, detail TEXT NOT NULL, batch INTEGER NOT NULL, "
+    "at_us INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE IF NOT EXISTS _plumb_troubles(source TEXT NOT NULL, partition TEXT NOT NULL, "
+    "class TEXT NOT NULL, place TEXT NOT NULL, message TEXT NOT NULL, attempts INTEGER NOT NULL, "
+    "since_us INTEGER NOT NULL, last_us INTEGER NOT NULL, PRIMARY KEY(source, partition)) STRICT, "
+    "WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS _plumb_transforms(name TEXT PRIMARY KEY, kind TEXT NOT NULL, "
+    "into_table TEXT NOT NULL, definition BLOB NOT NULL, version TEXT NOT NULL, since_version_us "
+    "INTEGER NOT NULL, "
+    "attempts INTEGER NOT NULL, class TEXT, message TEXT, since_us INTEGER) STRICT, WITHOUT ROWID;";
+
+const char *catalog_sql_type(enum column_type type) {
+    switch (type) {
+    case TYPE_INT64:
+    case TYPE_BOOL:
+    case TYPE_TIMESTAMP:
+        return "INTEGER";
+    case TYPE_FLOAT64:
+        return "REAL";
+    case TYPE_TEXT:
+    case TYPE_JSON:
+        return "TEXT";
+    case TYPE_BYTES:
+    case TYPE_INT256:
+        return "BLOB";
+    }
+    return "BLOB";
+}
+
+static bool is_sum_target(const struct flow *flow, const struct flow_table *table) {
+    for (size_t i = 0; i < flow->transform_count; i++) {
+        if (flow->transforms[i].kind == TRANSFORM_SUM && flow->transforms[i].into == table) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "name TYPE, name TYPE, ..., PRIMARY KEY(...)": also what an existing table is compared with. */
+static void table_columns(const struct flow *flow, const struct flow_table *t, struct buf *out) {
+    if (t->key_auto) {
+        buf_adds(out, "\"_partition\" INTEGER NOT NULL, \"_record\" INTEGER NOT NULL, ");
+    }
+    for (size_t i = 0; i < t->schema.count; i++) {
+        const struct column *c = &t->schema.columns[i];
+        buf_addf(out, "%s\"%s\" %s", i > 0 ? ", " : "", c->name, catalog_sql_type(c->type));
+    }
+    if (t->lineage) {
+        buf_adds(out, ", \"_batch\" INTEGER, \"_pos\" INTEGER");
+    }
+    if (is_sum_target(flow, t)) {
+        buf_adds(out, ", \"_n\" INTEGER NOT NULL");
+    }
+    buf_adds(out, ", PRIMARY KEY(");
+    if (t->key_auto) {
+        buf_adds(out, "\"_partition\", \"_record\"");
+    }
+    for (size_t i = 0; i < t->key_count; i++) {
+        buf_addf(out, "%s\"%s\"", i > 0 ? ", " : "", t->schema.columns[t->key[i]].name);
+    }
+    buf_adds(out, ")");
+}
+
+static enum err_code table_matches(struct store *s, const struct flow_table *t, const char *ddl,
+                                   bool *exists, struct err *err) {
+    sqlite3_stmt *stmt = NULL;
+    enum err_code code = sqlite_prepare(
+        s, "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE", &stmt,
+        err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    sqlite_bind(stmt, 1, str_of(t->name));
+    code = sqlite_row(s, stmt, "read schema", exists, err);
+    if (code == ERR_NONE && *exists && !str_equal_c(sqlite_text(stmt, 0), ddl)) {
+        struct str found = sqlite_text(stmt, 0);
+        code = node_error(
+            t->node, err,
+            "table '%s' is declared otherwise than it was made; the store '%s' has: %.*s. Put the "
+            "declaration back, or rename the table, or start a new store and `plumb replay` into "
+            "it",
+            t->name, s->path, STR_FMT(found));
+    }
+    sqlite3_finalize(stmt);
+    return code;
+}
+
+static enum err_code table_create(struct store *s, const struct flow_table *t, struct err *err) {
+    AUTO_BUF ddl = BUF_INIT(BUF_TEXT_MAX);
+    buf_addf(&ddl, "CREATE TABLE \"%s\"(", t->name);
+    table_columns(s->flow, t, &ddl);
+    buf_adds(&ddl, ") STRICT, WITHOUT ROWID");
+    bool exists = false;
+    enum err_code code = table_matches(s, t, buf_c(&ddl), &exists, err);
+    if (code == ERR_NONE && !exists) {
+        code = store_execute(s, buf_c(&ddl), err);
+    }
+    for (size_t i = 0; code == ERR_NONE && i < t->index_count; i++) {
+        AUTO_BUF index = BUF_INIT(BUF_TEXT_MAX);
+        AUTO_BUF columns = BUF_INIT(BUF_TEXT_MAX);
+        buf_addf(&index, "CREATE INDEX IF NOT EXISTS \"%s", t->name);
+        for (size_t k = 0; k < t->indexes[i].count; k++) {
+            const char *name = t->schema.columns[t->indexes[i].columns[k]].name;
+            buf_addf(&index, "_%s", name);
+            buf_addf(&columns, "%s\"%s\"", k > 0 ? ", " : "", name);
+        }
+        buf_addf(&index, "_index\" ON \"%s\"(%s)", t->name, buf_c(&columns));
+        code = store_execute(s, buf_c(&index), err);
+    }
+    return code != ERR_NONE ? err_wrap(err, "table '%s'", t->name) : ERR_NONE;
+}
+
+static enum err_code version_check(struct store *s, struct err *err) {
+    int64_t version = 0;
+    bool found = false;
+    enum err_code code =
+        store_get_i64(s, "SELECT CAST(value AS INTEGER) FROM _plumb_meta WHERE key = 'version'",
+                      &version, &found, err);
+    if (code != ERR_NONE && s->mode == STORE_READ && err->code == ERR_INPUT) {
+        return err_set(err, ERR_CONFIG, "'%s' is not a plumb store (no table _plumb_meta)",
+                       s->path);
+    }
+    if (code != ERR_NONE) {
+        return code;
+    }
+    if (found && version != STORE_VERSION) {
+        return err_set(err, ERR_CONFIG,
+                       "store '%s' has version %lld, this plumb reads version %d: use the plumb "
+                       "that made it, or a "
+                       "new store",
+                       s->path, (long long)version, STORE_VERSION);
+    }
+    return ERR_NONE;
+}
+
+static enum err_code catalog_create(struct store *s, struct err *err) {
+    enum err_code code = store_execute(s, system_tables, err);
+    if (code == ERR_NONE) {
+        code = version_check(s, err);
+    }
+    if (code == ERR_NONE) {
+        AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+        buf_addf(&sql, "INSERT OR IGNORE INTO _plumb_meta VALUES ('version', '%d'), ('flow', '%s')",
+                 STORE_VERSION, s->flow->name);
+        code = store_execute(s, buf_c(&sql), err);
+    }
+    for (size_t i = 0; code == ERR_NONE && i < s->flow->table_count; i++) {
+        code = table_create(s, &s->flow->tables[i], err);
+    }
+    return code;
+}
+
+enum err_code catalog_prepare(struct store *s, struct err *err) {
+    if (s->mode == STORE_READ) {
+        return version_check(s, err);
+    }
+    enum err_code code = store_begin(s, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    code = catalog_create(s, err);
+    if (code != ERR_NONE) {
+        store_rollback(s);
+        return code;
+    }
+    return store_commit(s, err);
+}

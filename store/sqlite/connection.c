@@ -1,0 +1,209 @@
+/* Opening a store: lock file, connection, pragmas, batch tables, catalog.
+ *
+ * The lock is flock() on "<database>-lock", held by the one process that writes; the kernel lets go
+ * of it when the process dies, so there is nothing to clean up after SIGKILL. Durability: WAL with
+ * synchronous=FULL, so a commit that returned is on disk. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "store/sqlite/sql_functions.h"
+#include "store/sqlite/sqlite_store.h"
+#include "store/sqlite/vfs.h"
+
+static const char pragmas_write[] = "PRAGMA journal_mode = WAL;"
+                                    "PRAGMA synchronous = FULL;"
+                                    "PRAGMA secure_delete = OFF;"
+                                    "PRAGMA wal_autocheckpoint = 4000;"
+                                    "PRAGMA journal_size_limit = 67108864;"
+                                    "PRAGMA recursive_triggers = ON;";
+
+static enum err_code store_locate(const struct flow *flow, char **out, struct err *err) {
+    struct str url = str_of(flow->store);
+    if (!str_starts_with(url, STR("sqlite:"))) {
+        node_error(flow->store_node, err,
+                   "store '%.*s' is not supported: this build knows sqlite:FILE", STR_FMT(url));
+        err->code = ERR_CONFIG;
+        return ERR_CONFIG;
+    }
+    const char *file = flow->store + strlen("sqlite:");
+    if (file[0] == '\0') {
+        return err_set(err, ERR_CONFIG, "store 'sqlite:' names no file; write sqlite:%s.db",
+                       flow->name);
+    }
+    *out = file_join(flow->directory, file);
+    return ERR_NONE;
+}
+
+static enum err_code lock_take(struct store *s, struct err *err) {
+    char *path = mem_printf("%s-lock", s->path);
+    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (s->lock_fd < 0) {
+        err_set_errno(err, ERR_UNAVAILABLE, errno, "store lock '%s'", path);
+        mem_free(path);
+        return err->code;
+    }
+    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        char owner[32] = "";
+        ssize_t got = pread(s->lock_fd, owner, sizeof(owner) - 1, 0);
+        owner[got > 0 ? (size_t)got : 0] = '\0';
+        err_set(err, ERR_CONFLICT,
+                "store '%s' is in use by another plumb (process %s); stop it first, or read with "
+                "`plumb status`",
+                s->path, owner[0] != '\0' ? owner : "unknown");
+        mem_free(path);
+        return err->code;
+    }
+    mem_free(path);
+    char text[32];
+    int len = snprintf(text, sizeof(text), "%ld", (long)getpid());
+    /* The number only helps a message; the lock is what counts. */
+    if (ftruncate(s->lock_fd, 0) != 0 || pwrite(s->lock_fd, text, (size_t)len, 0) != len) {
+        return ERR_NONE;
+    }
+    return ERR_NONE;
+}
+
+static enum err_code connect(struct store *s, struct err *err) {
+    enum err_code code = vfs_register(err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+    flags |=
+        s->mode == STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    const char *name = s->mode == STORE_SCRATCH ? ":memory:" : s->path;
+    int rc = sqlite3_open_v2(name, &s->db, flags, VFS_NAME);
+    if (rc != SQLITE_OK) {
+        return sqlite_error(s, err, "open store");
+    }
+    sqlite3_extended_result_codes(s->db, 1);
+    sqlite3_busy_timeout(s->db, STORE_BUSY_TIMEOUT_MS);
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    buf_addf(&sql,
+             "PRAGMA cache_size = -%lld; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;"
+             "PRAGMA trusted_schema = ON;",
+             (long long)(STORE_CACHE_BYTES / 1024));
+    code = store_execute(s, buf_c(&sql), err);
+    if (code == ERR_NONE && s->mode == STORE_WRITE) {
+        code = store_execute(s, pragmas_write, err);
+    }
+    return code;
+}
+
+static enum err_code batch_tables_create(struct store *s, struct err *err) {
+    enum err_code code = batch_tables_new(s->db, &s->batch_tables, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    s->presented = mem_alloc_array(s->flow->source_count + 1, sizeof(*s->presented));
+    for (size_t i = 0; i < s->flow->source_count; i++) {
+        const struct flow_source *source = &s->flow->sources[i];
+        s->presented[i].source = source;
+        char *name = mem_printf("_plumb_batch_%s", source->name);
+        code = batch_table_create(s->batch_tables, name, &source->contract.schema,
+                                  &s->presented[i].table, err);
+        mem_free(name);
+        if (code != ERR_NONE) {
+            return err_wrap(err, "source '%s'", source->name);
+        }
+    }
+    return ERR_NONE;
+}
+
+static enum err_code open_all(struct store *s, struct err *err) {
+    enum err_code code = ERR_NONE;
+    if (s->mode == STORE_READ && !file_exists(s->path)) {
+        return err_set(err, ERR_CONFIG, "there is no store at '%s' yet; `plumb run` creates it",
+                       s->path);
+    }
+    if (s->mode == STORE_WRITE) {
+        code = lock_take(s, err);
+    }
+    if (code == ERR_NONE) {
+        code = connect(s, err);
+    }
+    if (code == ERR_NONE) {
+        code = sql_functions_register(s->db, err);
+    }
+    if (code == ERR_NONE) {
+        code = batch_tables_create(s, err);
+    }
+    if (code == ERR_NONE) {
+        code = catalog_prepare(s, err);
+    }
+    if (code == ERR_NONE) {
+        code = analyse_install(s, err);
+    }
+    return code;
+}
+
+enum err_code store_open(const struct flow *flow, enum store_mode mode, struct store **out,
+                         struct err *err) {
+    struct store *s = mem_alloc(sizeof(*s));
+    s->flow = flow;
+    s->mode = mode;
+    s->lock_fd = -1;
+    enum err_code code = mode == STORE_SCRATCH ? ERR_NONE : store_locate(flow, &s->path, err);
+    if (mode == STORE_SCRATCH) {
+        s->path = mem_strdup("");
+    }
+    if (code == ERR_NONE) {
+        code = open_all(s, err);
+    }
+    if (code != ERR_NONE) {
+        store_close(s);
+        return code;
+    }
+    *out = s;
+    return ERR_NONE;
+}
+
+void store_close(struct store *s) {
+    if (s == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < FIXED_COUNT; i++) {
+        sqlite3_finalize(s->fixed[i]);
+    }
+    if (s->db != NULL) {
+        int rc = sqlite3_close(s->db);
+        ASSERT(rc == SQLITE_OK); /* a statement somebody forgot */
+    }
+    batch_tables_free(s->batch_tables);
+    mem_free(s->presented);
+    file_close(&s->lock_fd);
+    mem_free(s->path);
+    mem_free(s);
+}
+
+const char *store_path(const struct store *s) {
+    return s->path;
+}
+
+void store_present(struct store *s, const struct flow_source *source, const struct rows *rows,
+                   size_t low, size_t high, int64_t first_record) {
+    size_t index = (size_t)(source - s->flow->sources);
+    ASSERT(index < s->flow->source_count);
+    struct presented *p = &s->presented[index];
+    p->rows = rows;
+    p->first_record = first_record;
+    batch_table_present(p->table, rows, low, high);
+    s->current = rows != NULL ? p : NULL;
+}
+
+size_t store_present_at(const struct store *s, const struct flow_source *source) {
+    return batch_table_at(s->presented[source - s->flow->sources].table);
+}
+
+int64_t *store_ticks(struct store *s) {
+    return batch_tables_ticks(s->batch_tables);
+}
+
+void store_ticks_reset(struct store *s) {
+    batch_tables_reset_ticks(s->batch_tables);
+}

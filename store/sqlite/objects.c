@@ -1,0 +1,87 @@
+/* Queue tables and triggers: made to measure, compared by their text, dropped with the transform
+ * they serve. */
+#include <string.h>
+
+#include "store/sqlite/sqlite_store.h"
+
+enum err_code store_object_ensure(struct store *s, const char *name, const char *ddl,
+                                  struct err *err) {
+    ASSERT(strncmp(name, "_plumb_q_", 9) == 0 || strncmp(name, "_plumb_t_", 9) == 0);
+    sqlite3_stmt *stmt = NULL;
+    enum err_code code =
+        sqlite_prepare(s, "SELECT type, sql FROM sqlite_schema WHERE name = ?1", &stmt, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    sqlite_bind(stmt, 1, str_of(name));
+    bool exists = false;
+    code = sqlite_row(s, stmt, "read schema", &exists, err);
+    bool same = code == ERR_NONE && exists && str_equal_c(sqlite_text(stmt, 1), ddl);
+    bool is_trigger = code == ERR_NONE && exists && str_equal_c(sqlite_text(stmt, 0), "trigger");
+    sqlite3_finalize(stmt);
+    if (code == ERR_NONE && exists && !same) {
+        AUTO_BUF drop = BUF_INIT(BUF_TEXT_MAX);
+        buf_addf(&drop, "DROP %s \"%s\"", is_trigger ? "TRIGGER" : "TABLE", name);
+        code = store_execute(s, buf_c(&drop), err);
+    }
+    if (code == ERR_NONE && !same) {
+        code = store_execute(s, ddl, err);
+    }
+    return code != ERR_NONE ? err_wrap(err, "make '%s'", name) : ERR_NONE;
+}
+
+/* The statements that forget one transform; names are checked by the flow to need no quoting beyond
+ * "". */
+static void forget_sql(const char *name, struct buf *out) {
+    buf_addf(out, "DELETE FROM _plumb_transforms WHERE name = '%s';", name);
+    buf_addf(out, "DELETE FROM _plumb_marks WHERE transform = '%s';", name);
+}
+
+static bool belongs_to_flow(const struct flow *flow, const char *object) {
+    for (size_t i = 0; i < flow->transform_count; i++) {
+        size_t len = strlen(flow->transforms[i].name);
+        const char *rest = object + strlen("_plumb_q_");
+        if (strncmp(rest, flow->transforms[i].name, len) == 0 &&
+            (rest[len] == '\0' || rest[len] == '.')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum err_code collect(struct store *s, struct buf *sql, struct err *err) {
+    sqlite3_stmt *stmt = NULL;
+    enum err_code code =
+        sqlite_prepare(s,
+                       "SELECT 'transform', name FROM _plumb_transforms UNION ALL "
+                       "SELECT type, name FROM sqlite_schema WHERE "
+                       "type IN ('trigger', 'table') AND (name GLOB '_plumb_q_*' OR "
+                       "name GLOB '_plumb_t_*') AND name <> '_plumb_transforms' AND "
+                       "name <> '_plumb_troubles'",
+                       &stmt, err);
+    bool has_row = true;
+    while (code == ERR_NONE && has_row) {
+        code = sqlite_row(s, stmt, "read schema", &has_row, err);
+        if (code != ERR_NONE || !has_row) {
+            break;
+        }
+        const char *type = (const char *)sqlite3_column_text(stmt, 0);
+        const char *name = (const char *)sqlite3_column_text(stmt, 1);
+        if (strcmp(type, "transform") == 0) {
+            if (flow_find_transform(s->flow, name) == NULL) {
+                forget_sql(name, sql);
+            }
+        } else if (!belongs_to_flow(s->flow, name)) {
+            buf_addf(sql, "DROP %s \"%s\";", strcmp(type, "trigger") == 0 ? "TRIGGER" : "TABLE",
+                     name);
+        }
+    }
+    sqlite3_finalize(stmt);
+    return code;
+}
+
+enum err_code store_forget_absent(struct store *s, struct err *err) {
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    enum err_code code = collect(s, &sql, err);
+    return code == ERR_NONE ? store_execute(s, buf_c(&sql), err) : code;
+}

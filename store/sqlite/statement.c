@@ -1,0 +1,324 @@
+/* Statements, transactions and what SQLite's result codes mean for the engine. */
+#include <string.h>
+
+#include "base/fault.h"
+#include "store/sqlite/sqlite_store.h"
+
+static const char *const fixed_sql[FIXED_COUNT] = {
+    [FIXED_BEGIN] = "BEGIN IMMEDIATE",
+    [FIXED_COMMIT] = "COMMIT",
+    [FIXED_ROLLBACK] = "ROLLBACK",
+    [FIXED_SAVEPOINT] = "SAVEPOINT stage",
+    [FIXED_RELEASE] = "RELEASE stage",
+    [FIXED_UNDO] = "ROLLBACK TO stage",
+    [FIXED_PARTITION_GET] =
+        "SELECT id, last_seq, records FROM _plumb_partitions WHERE source = ?1 AND name = ?2",
+    [FIXED_PARTITION_ADD] =
+        "INSERT INTO _plumb_partitions(source, name, last_seq, records, updated_us) "
+        "VALUES (?1, ?2, 0, 0, ?3)",
+    [FIXED_PARTITION_MOVE] =
+        "UPDATE _plumb_partitions SET cursor = ?2, last_seq = ?3, records = ?4, "
+        "updated_us = ?5 WHERE id = ?1",
+    [FIXED_BATCH_ADD] =
+        "INSERT INTO _plumb_batches(partition, seq, first_record, records, decoded, rejected, "
+        "raw_bytes, hash, cursor, staged_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [FIXED_FRAME_ADD] = "INSERT INTO _plumb_frames(batch, frame) VALUES (?1, ?2)",
+    [FIXED_BATCH_GET] =
+        "SELECT b.id, b.first_record, b.decoded, b.rejected, b.raw_bytes, b.hash, f.frame "
+        "FROM _plumb_batches b LEFT JOIN _plumb_frames f ON f.batch = b.id "
+        "WHERE b.partition = ?1 AND b.seq = ?2",
+    [FIXED_MARK_GET] = "SELECT seq FROM _plumb_marks WHERE transform = ?1 AND partition = ?2",
+    [FIXED_MARK_SET] =
+        "INSERT INTO _plumb_marks(transform, partition, seq, updated_us) VALUES (?1, ?2, ?3, ?4) "
+        "ON CONFLICT DO UPDATE SET seq = excluded.seq, updated_us = excluded.updated_us",
+    [FIXED_LEDGER_ADD] =
+        "INSERT INTO _plumb_ledger(batch, transform, rows_in, records_out, rows_out, filtered, "
+        "rejected, "
+        "inserted, updated, unchanged, deleted, superseded, duration_us, version, applied_us) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+    [FIXED_REJECT_ADD] =
+        "INSERT INTO _plumb_rejects(batch, pos, transform, reason, column_name, byte_offset, "
+        "message, version, "
+        "created_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) "
+        "ON CONFLICT(batch, pos, transform) DO UPDATE SET reason = excluded.reason, "
+        "column_name = excluded.column_name, byte_offset = excluded.byte_offset, message = "
+        "excluded.message, "
+        "version = excluded.version",
+    [FIXED_FIELD_GET] = "SELECT kinds FROM _plumb_fields WHERE source = ?1 AND path = ?2",
+    [FIXED_FIELD_SET] = "INSERT INTO _plumb_fields(source, path, declared, kinds, records, "
+                        "first_batch, last_batch) "
+                        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT DO UPDATE SET kinds = "
+                        "kinds | excluded.kinds, "
+                        "records = records + excluded.records, last_batch = excluded.last_batch",
+    [FIXED_EVENT_ADD] =
+        "INSERT INTO _plumb_schema_events(source, path, event, detail, batch, at_us) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [FIXED_TROUBLE_SET] =
+        "INSERT INTO _plumb_troubles(source, partition, class, place, message, attempts, since_us, "
+        "last_us) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?6) ON CONFLICT DO UPDATE SET class = excluded.class, "
+        "place = excluded.place, message = excluded.message, attempts = attempts + 1, last_us = "
+        "excluded.last_us",
+    [FIXED_TROUBLE_CLEAR] = "DELETE FROM _plumb_troubles WHERE source = ?1 AND partition = ?2",
+    [FIXED_STATE_OK] =
+        "UPDATE _plumb_transforms SET attempts = 0, class = NULL, message = NULL, since_us = NULL "
+        "WHERE name = ?1 AND attempts > 0",
+    [FIXED_STATE_FAILED] =
+        "UPDATE _plumb_transforms SET attempts = attempts + 1, class = ?2, message = ?3, "
+        "since_us = coalesce(since_us, ?4) WHERE name = ?1",
+};
+
+static enum err_code class_of(int rc) {
+    switch (rc & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL:
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+        return ERR_UNAVAILABLE;
+    case SQLITE_FULL:
+    case SQLITE_NOMEM:
+        return ERR_LIMIT;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_FORMAT:
+        return ERR_CORRUPT;
+    case SQLITE_INTERRUPT:
+        return ERR_CANCELLED;
+    case SQLITE_MISUSE:
+        return ERR_INTERNAL;
+    default:
+        return ERR_INPUT; /* constraint, type, a function's error, too big */
+    }
+}
+
+static enum err_code error_of(sqlite3 *db, struct err *err, const char *what) {
+    int rc = db != NULL ? sqlite3_extended_errcode(db) : SQLITE_NOMEM;
+    err_set(err, class_of(rc), "%s: %s", what, db != NULL ? sqlite3_errmsg(db) : "out of memory");
+    if (class_of(rc) == ERR_UNAVAILABLE || class_of(rc) == ERR_LIMIT) {
+        err_wrap(err, "store (SQLite code %d)", rc);
+    }
+    err->origin = rc;
+    return err->code;
+}
+
+enum err_code sqlite_error(struct store *s, struct err *err, const char *what) {
+    return error_of(s->db, err, what);
+}
+
+enum err_code sqlite_prepare(struct store *s, const char *sql, sqlite3_stmt **out,
+                             struct err *err) {
+    if (sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL) != SQLITE_OK) {
+        return sqlite_error(s, err, "prepare");
+    }
+    return ERR_NONE;
+}
+
+enum err_code sqlite_fixed(struct store *s, enum fixed_statement which, sqlite3_stmt **out,
+                           struct err *err) {
+    if (s->fixed[which] == NULL) {
+        enum err_code code = sqlite_prepare(s, fixed_sql[which], &s->fixed[which], err);
+        if (code != ERR_NONE) {
+            return code;
+        }
+    }
+    *out = s->fixed[which];
+    sqlite3_reset(*out);
+    sqlite3_clear_bindings(*out);
+    return ERR_NONE;
+}
+
+enum err_code sqlite_row(struct store *s, sqlite3_stmt *stmt, const char *what, bool *has_row,
+                         struct err *err) {
+    int rc = fault_fails(FAULT_STORE) ? SQLITE_IOERR : sqlite3_step(stmt);
+    *has_row = rc == SQLITE_ROW;
+    if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
+        return ERR_NONE;
+    }
+    if (rc == SQLITE_IOERR && sqlite3_errcode(s->db) == SQLITE_OK) {
+        err_set(err, ERR_UNAVAILABLE, "%s: injected store fault", what);
+    } else {
+        sqlite_error(s, err, what);
+    }
+    sqlite3_reset(stmt);
+    return err->code != ERR_NONE ? err->code
+                                 : err_set(err, ERR_UNAVAILABLE, "%s: store fault", what);
+}
+
+enum err_code sqlite_finish(struct store *s, sqlite3_stmt *stmt, const char *what,
+                            struct err *err) {
+    bool has_row = true;
+    enum err_code code = ERR_NONE;
+    while (code == ERR_NONE && has_row) {
+        code = sqlite_row(s, stmt, what, &has_row, err);
+    }
+    sqlite3_reset(stmt);
+    return code;
+}
+
+struct str sqlite_text(sqlite3_stmt *stmt, int column) {
+    const void *bytes = sqlite3_column_blob(stmt, column);
+    return (struct str){bytes, (size_t)sqlite3_column_bytes(stmt, column)};
+}
+
+void sqlite_bind(sqlite3_stmt *stmt, int index, struct str text) {
+    sqlite3_bind_text64(stmt, index, text.ptr != NULL ? text.ptr : "", text.len, SQLITE_STATIC,
+                        SQLITE_UTF8);
+}
+
+static enum err_code run_fixed(struct store *s, enum fixed_statement which, const char *what,
+                               struct err *err) {
+    sqlite3_stmt *stmt = NULL;
+    enum err_code code = sqlite_fixed(s, which, &stmt, err);
+    return code != ERR_NONE ? code : sqlite_finish(s, stmt, what, err);
+}
+
+enum err_code store_begin(struct store *s, struct err *err) {
+    return run_fixed(s, FIXED_BEGIN, "begin", err);
+}
+
+enum err_code store_commit(struct store *s, struct err *err) {
+    fault_step("turn.commit.before");
+    enum err_code code = run_fixed(s, FIXED_COMMIT, "commit", err);
+    if (code != ERR_NONE) {
+        store_rollback(s);
+        return code;
+    }
+    fault_step("turn.commit.after");
+    return ERR_NONE;
+}
+
+void store_rollback(struct store *s) {
+    if (sqlite3_get_autocommit(s->db) == 0) {
+        /* If even this fails the transaction ends with the connection; nothing of it is durable. */
+        (void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+    }
+}
+
+enum err_code store_savepoint(struct store *s, struct err *err) {
+    return run_fixed(s, FIXED_SAVEPOINT, "savepoint", err);
+}
+
+enum err_code store_release(struct store *s, struct err *err) {
+    return run_fixed(s, FIXED_RELEASE, "release savepoint", err);
+}
+
+enum err_code store_undo(struct store *s, struct err *err) {
+    enum err_code code = run_fixed(s, FIXED_UNDO, "roll back to savepoint", err);
+    return code != ERR_NONE ? code : store_release(s, err);
+}
+
+enum err_code store_prepare(struct store *s, const char *sql, struct store_statement **out,
+                            struct err *err) {
+    sqlite3_stmt *stmt = NULL;
+    enum err_code code = sqlite_prepare(s, sql, &stmt, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    struct store_statement *st = mem_alloc(sizeof(*st));
+    st->store = s;
+    st->stmt = stmt;
+    *out = st;
+    return ERR_NONE;
+}
+
+void store_statement_free(struct store_statement *st) {
+    if (st != NULL) {
+        sqlite3_finalize(st->stmt);
+        mem_free(st);
+    }
+}
+
+void store_bind_i64(struct store_statement *st, int index, int64_t v) {
+    sqlite3_bind_int64(st->stmt, index, v);
+}
+
+void store_bind_str(struct store_statement *st, int index, struct str v) {
+    sqlite_bind(st->stmt, index, v);
+}
+
+void store_bind_blob(struct store_statement *st, int index, struct str v) {
+    sqlite3_bind_blob64(st->stmt, index, v.ptr != NULL ? v.ptr : "", v.len, SQLITE_STATIC);
+}
+
+void store_bind_null(struct store_statement *st, int index) {
+    sqlite3_bind_null(st->stmt, index);
+}
+
+enum err_code store_run(struct store_statement *st, int64_t *changes, struct err *err) {
+    enum err_code code = sqlite_finish(st->store, st->stmt, "run", err);
+    if (code == ERR_NONE && changes != NULL) {
+        *changes = sqlite3_changes64(st->store->db);
+    }
+    return code;
+}
+
+enum err_code store_step(struct store_statement *st, bool *has_row, struct err *err) {
+    enum err_code code = sqlite_row(st->store, st->stmt, "query", has_row, err);
+    if (code != ERR_NONE || !*has_row) {
+        sqlite3_reset(st->stmt);
+    }
+    return code;
+}
+
+void store_reset(struct store_statement *st) {
+    sqlite3_reset(st->stmt);
+}
+
+int store_column_count(const struct store_statement *st) {
+    return sqlite3_column_count(st->stmt);
+}
+
+const char *store_column_name(const struct store_statement *st, int column) {
+    return sqlite3_column_name(st->stmt, column);
+}
+
+int64_t store_column_i64(struct store_statement *st, int column) {
+    return sqlite3_column_int64(st->stmt, column);
+}
+
+double store_column_f64(struct store_statement *st, int column) {
+    return sqlite3_column_double(st->stmt, column);
+}
+
+struct str store_column_str(struct store_statement *st, int column) {
+    return sqlite_text(st->stmt, column);
+}
+
+bool store_column_is_null(struct store_statement *st, int column) {
+    return sqlite3_column_type(st->stmt, column) == SQLITE_NULL;
+}
+
+enum err_code store_execute(struct store *s, const char *sql, struct err *err) {
+    const char *rest = sql;
+    while (rest != NULL && rest[strspn(rest, " \t\r\n;")] != '\0') {
+        sqlite3_stmt *stmt = NULL;
+        if (sqlite3_prepare_v2(s->db, rest, -1, &stmt, &rest) != SQLITE_OK) {
+            return sqlite_error(s, err, "prepare");
+        }
+        enum err_code code = stmt != NULL ? sqlite_finish(s, stmt, "execute", err) : ERR_NONE;
+        sqlite3_finalize(stmt);
+        if (code != ERR_NONE) {
+            return code;
+        }
+    }
+    return ERR_NONE;
+}
+
+enum err_code store_get_i64(struct store *s, const char *sql, int64_t *out, bool *found,
+                            struct err *err) {
+    sqlite3_stmt *stmt = NULL;
+    enum err_code code = sqlite_prepare(s, sql, &stmt, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    code = sqlite_row(s, stmt, "query", found, err);
+    if (code == ERR_NONE && *found) {
+        *found = sqlite3_column_type(stmt, 0) != SQLITE_NULL;
+        *out = sqlite3_column_int64(stmt, 0);
+    }
+    sqlite3_finalize(stmt);
+    return code;
+}

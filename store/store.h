@@ -1,0 +1,193 @@
+/* The store: one database that holds everything a flow knows.
+ *
+ * Staged batches, cursors, marks, the ledger, rejects, queues and the user's tables live together,
+ * so that what belongs together commits together. The tables whose names start with _plumb_ are
+ * documented in docs/store.md and may be read by anybody; only the engine writes them. A writer
+ * holds the store's lock; readers open it read-only beside it.
+ *
+ * A store belongs to one thread. Errors: UNAVAILABLE (busy, I/O), LIMIT (disk or memory full),
+ * CONFLICT (another plumb runs on it), CORRUPT (bytes are not what was written), CONFIG (not a
+ * store, other version), INPUT (a row broke a rule of its table or of a function: the statement had
+ * no effect). */
+#ifndef PLUMB_STORE_STORE_H
+#define PLUMB_STORE_STORE_H
+
+#include "flow/flow.h"
+#include "rows/decode.h"
+
+struct store;
+
+enum store_mode {
+    STORE_WRITE,  /* create if absent, take the lock, bring the catalog up to date */
+    STORE_READ,   /* read only; CONFIG when there is no store yet */
+    STORE_SCRATCH /* in memory, for checking a flow's SQL */
+};
+
+#define STORE_VERSION         1
+#define STORE_CACHE_BYTES     ((int64_t)48 << 20)
+#define STORE_BUSY_TIMEOUT_MS 5000
+
+/* Opens flow->store and, unless reading, creates what is missing: system tables, the flow's tables
+ * and indexes. The flow is borrowed until store_close. */
+MUST_CHECK enum err_code store_open(const struct flow *flow, enum store_mode mode,
+                                    struct store **out, struct err *err);
+void store_close(struct store *s);
+/* The database file, or "" for a scratch store. */
+const char *store_path(const struct store *s);
+
+/* ---- transactions; a failed commit has rolled back, but ask store_batch_staged whether it
+ * happened ---- */
+MUST_CHECK enum err_code store_begin(struct store *s, struct err *err);
+MUST_CHECK enum err_code store_commit(struct store *s, struct err *err);
+void store_rollback(struct store *s);
+MUST_CHECK enum err_code store_savepoint(struct store *s, struct err *err);
+MUST_CHECK enum err_code store_release(struct store *s, struct err *err);
+MUST_CHECK enum err_code store_undo(struct store *s,
+                                    struct err *err); /* back to the savepoint, and drop it */
+
+/* ---- statements ---- */
+struct store_statement;
+#define STORE_PARAMETERS_MAX 8
+MUST_CHECK enum err_code store_prepare(struct store *s, const char *sql,
+                                       struct store_statement **out, struct err *err);
+void store_statement_free(struct store_statement *st);
+void store_bind_i64(struct store_statement *st, int index, int64_t v); /* index from 1 */
+void store_bind_str(struct store_statement *st, int index,
+                    struct str v); /* text; borrowed until the run ends */
+void store_bind_blob(struct store_statement *st, int index, struct str v);
+void store_bind_null(struct store_statement *st, int index);
+/* Runs to the end; rows are ignored. changes may be NULL: rows inserted, updated or deleted,
+ * without triggers' work. */
+MUST_CHECK enum err_code store_run(struct store_statement *st, int64_t *changes, struct err *err);
+/* Next row: *has_row false at the end (the statement is reset then). */
+MUST_CHECK enum err_code store_step(struct store_statement *st, bool *has_row, struct err *err);
+void store_reset(struct store_statement *st);
+int store_column_count(const struct store_statement *st);
+const char *store_column_name(const struct store_statement *st, int column);
+int64_t store_column_i64(struct store_statement *st, int column);
+double store_column_f64(struct store_statement *st, int column);
+struct str store_column_str(struct store_statement *st,
+                            int column); /* text or blob; valid until the next step */
+bool store_column_is_null(struct store_statement *st, int column);
+/* Several statements at once, no rows (DDL). */
+MUST_CHECK enum err_code store_execute(struct store *s, const char *sql, struct err *err);
+/* First column of the first row; *found false when there is none. */
+MUST_CHECK enum err_code store_get_i64(struct store *s, const char *sql, int64_t *out, bool *found,
+                                       struct err *err);
+
+/* ---- the batch a map reads ---- */
+/* The decoded rows [low, high) become temp."_plumb_batch_<source>"; NULL: none. */
+void store_present(struct store *s, const struct flow_source *source, const struct rows *rows,
+                   size_t low, size_t high, int64_t first_record);
+/* Row index at which the last statement over the batch stood. */
+size_t store_present_at(const struct store *s, const struct flow_source *source);
+int64_t *store_ticks(struct store *s);
+void store_ticks_reset(struct store *s);
+
+/* ---- staging ---- */
+struct store_partition {
+    int64_t id;
+    int64_t last_batch_seq; /* 0: none */
+    int64_t records;        /* staged so far */
+};
+/* Looks up or creates. Within a transaction. */
+MUST_CHECK enum err_code store_partition_get(struct store *s, const char *source, const char *name,
+                                             struct store_partition *out, struct err *err);
+/* All cursors of a source, in the arena. */
+MUST_CHECK enum err_code store_cursors(struct store *s, const char *source, struct arena *arena,
+                                       struct source_cursor **out, size_t *count, struct err *err);
+struct store_batch {
+    int64_t id; /* set by store_stage; `_batch` of lineage */
+    int64_t partition;
+    int64_t seq;          /* 1, 2, ... within the partition */
+    int64_t first_record; /* number of its first record within the partition, from 0 */
+    int64_t decoded, rejected;
+};
+/* Batch and cursor together. b must be sealed. Fills id, seq. A batch without records moves only
+ * the cursor; id is 0. */
+MUST_CHECK enum err_code store_stage(struct store *s, const struct batch *b, struct str cursor,
+                                     struct store_batch *info, struct err *err);
+/* True when batch seq of the partition is staged: resolves a commit whose outcome is unknown. */
+MUST_CHECK enum err_code store_batch_staged(struct store *s, int64_t partition, int64_t seq,
+                                            bool *out, struct err *err);
+/* Reads and verifies a staged batch. CORRUPT with the batch's name; CONFIG when retention dropped
+ * it. */
+MUST_CHECK enum err_code store_load(struct store *s, int64_t partition, int64_t seq,
+                                    struct batch *b, struct store_batch *info, struct err *err);
+/* Drops bodies that retention allows to go, oldest first, at most `most` batches; never one that a
+ * map has not applied. */
+MUST_CHECK enum err_code store_retain(struct store *s, int64_t most, int64_t *dropped,
+                                      struct err *err);
+
+/* ---- marks, ledger, rejects ---- */
+MUST_CHECK enum err_code store_mark_get(struct store *s, const char *transform, int64_t partition,
+                                        int64_t *seq, struct err *err);
+MUST_CHECK enum err_code store_mark_set(struct store *s, const char *transform, int64_t partition,
+                                        int64_t seq, struct err *err);
+struct ledger_line {
+    int64_t rows_in;     /* decoded rows given to the map */
+    int64_t records_out; /* of those, how many gave at least one row */
+    int64_t rows_out;    /* rows they gave; differs from records_out only with many: true */
+    int64_t filtered, rejected;
+    int64_t inserted, updated, unchanged, deleted, superseded;
+    int64_t duration_us;
+};
+MUST_CHECK enum err_code store_ledger_add(struct store *s, int64_t batch, const char *transform,
+                                          const struct ledger_line *line, struct err *err);
+/* transform "" means decoding. Replaces an entry for the same record and transform. */
+MUST_CHECK enum err_code store_reject_add(struct store *s, int64_t batch, const char *transform,
+                                          const struct reject *r, struct err *err);
+/* Notes new, missing and changed fields; records an event for each that was not known before. */
+MUST_CHECK enum err_code store_drift_add(struct store *s, const struct flow_source *source,
+                                         int64_t batch, const struct drift *d, struct err *err);
+/* What is wrong with a partition ("" for the whole source) or, with an empty err, that it is fine
+ * again. */
+MUST_CHECK enum err_code store_trouble_set(struct store *s, const char *source,
+                                           const char *partition, const struct err *trouble,
+                                           struct err *err);
+
+/* ---- transforms: definition and state ---- */
+/* CONFIG when the transform made state under another definition. Records the definition otherwise.
+ */
+MUST_CHECK enum err_code store_definition_claim(struct store *s, const struct flow_transform *t,
+                                                bool *fresh, struct err *err);
+/* Forgets transforms that the flow no longer has: their definitions, marks, queues and triggers. */
+MUST_CHECK enum err_code store_forget_absent(struct store *s, struct err *err);
+/* Makes the schema object (queue table or trigger, named _plumb_q_* or _plumb_t_*) exactly as ddl
+ * says; nothing happens when it is so already. */
+MUST_CHECK enum err_code store_object_ensure(struct store *s, const char *name, const char *ddl,
+                                             struct err *err);
+/* failure NULL: it works. Otherwise counts an attempt and keeps the message. */
+MUST_CHECK enum err_code store_transform_state(struct store *s, const char *transform,
+                                               const struct err *failure, struct err *err);
+
+/* ---- reading back ---- */
+/* The digest of a user's table, over its user columns. out: DIGEST_TEXT_BYTES. */
+MUST_CHECK enum err_code store_table_digest(struct store *s, const struct flow_table *t, char *out,
+                                            struct err *err);
+
+/* ---- checking SQL ---- */
+#define SQL_TABLES_MAX 64
+struct sql_facts {
+    char columns[SCHEMA_COLUMNS_MAX][FLOW_NAME_BYTES_MAX + 1]; /* names of the result columns */
+    char decltypes[SCHEMA_COLUMNS_MAX]
+                  [16]; /* "INTEGER", ... for plain column references; else "" */
+    size_t column_count;
+    struct {
+        char table[FLOW_NAME_BYTES_MAX + 1];
+        char column[FLOW_NAME_BYTES_MAX + 1];
+    } reads[SCHEMA_COLUMNS_MAX * 2]; /* distinct (table, column) pairs */
+    size_t read_count;
+    bool has_aggregate;  /* AggStep, or a window function */
+    bool has_sorter;     /* ORDER BY, GROUP BY, DISTINCT or UNION that holds rows back */
+    int batch_scans;     /* cursors over virtual tables */
+    bool has_join;       /* any other table or a table-valued function is read */
+    bool batch_is_outer; /* the first loop is over the batch */
+};
+/* Prepares one SELECT with what may be named there and tells what it does. CONFIG with the byte
+ * offset in *offset (or -1) when it is no single SELECT, does not compile, or uses something whose
+ * result may differ between two runs. */
+MUST_CHECK enum err_code store_analyse(struct store *s, const char *sql, struct sql_facts *out,
+                                       int64_t *offset, struct err *err);
+
+#endif

@@ -1,0 +1,360 @@
+/* Checks of a transform's SQL against the real schema, before anything runs. */
+#include <string.h>
+
+#include "base/parse.h"
+
+#include "transform/internal.h"
+
+struct probe {
+    struct store *store;
+    const struct flow *flow;
+    const struct flow_transform *def;
+    const struct node *node; /* where the SQL stands */
+    struct sql_facts *facts;
+};
+
+static enum err_code at_sql(const struct probe *p, struct err *err, int64_t offset) {
+    int line = p->node->line;
+    int column = p->node->column;
+    if (offset >= 0 && (size_t)offset <= p->node->text.len) {
+        node_text_position(p->node, (size_t)offset, &line, &column);
+    }
+    err_where(err, "%s:%d:%d", p->node->file, line, column);
+    return err_wrap(err, "transform '%s'", p->def->name);
+}
+
+static enum err_code analyse(const struct probe *p, const char *relation, const char *body,
+                             const char *user_sql, struct err *err) {
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    size_t prefix = 0;
+    int64_t offset = -1;
+    sql_wrap(&sql, relation, body, user_sql, &prefix);
+    enum err_code code = lint_sql(p->flow, p->def, user_sql, p->node, err);
+    if (code != ERR_NONE) {
+        return err_wrap(err, "transform '%s'", p->def->name);
+    }
+    code = store_analyse(p->store, buf_c(&sql), p->facts, &offset, err);
+    return code == ERR_NONE
+               ? ERR_NONE
+               : at_sql(p, err, offset < (int64_t)prefix ? -1 : offset - (int64_t)prefix);
+}
+
+static enum err_code fault(const struct probe *p, struct err *err) {
+    err->code = ERR_CONFIG;
+    return at_sql(p, err, 0);
+}
+
+static bool facts_have(const struct sql_facts *f, const char *name) {
+    for (size_t i = 0; i < f->column_count; i++) {
+        if (strcmp(f->columns[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* True when name occurs in text as a word. */
+static bool mentions(const char *text, const char *name) {
+    size_t len = strlen(name);
+    for (const char *at = strstr(text, name); at != NULL; at = strstr(at + 1, name)) {
+        bool left = at == text || !(at[-1] == '_' || (at[-1] >= 'a' && at[-1] <= 'z') ||
+                                    (at[-1] >= 'A' && at[-1] <= 'Z'));
+        char after = at[len];
+        bool right = !(after == '_' || (after >= 'a' && after <= 'z') ||
+                       (after >= 'A' && after <= 'Z') || (after >= '0' && after <= '9'));
+        if (left && right) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Names that must come out of the SELECT against those that do. */
+static enum err_code check_columns(const struct probe *p, const struct schema *schema,
+                                   const size_t *only, size_t only_count, const char *of,
+                                   struct err *err) {
+    const struct sql_facts *f = p->facts;
+    const char *names[SCHEMA_COLUMNS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < schema->count; i++) {
+        if (only == NULL || sql_is_in(only, only_count, i)) {
+            names[count++] = schema->columns[i].name;
+        }
+    }
+    for (size_t i = 0; i < f->column_count; i++) {
+        int index = schema_find(schema, str_of(f->columns[i]));
+        bool wanted = index >= 0 && (only == NULL || sql_is_in(only, only_count, (size_t)index));
+        if (!wanted &&
+            !(p->def->delete_when != NULL && mentions(p->def->delete_when, f->columns[i]))) {
+            const char *near = parse_nearest(str_of(f->columns[i]), names, count);
+            err_set(err, ERR_CONFIG, "the SELECT gives a column '%s' that %s does not have%s%s%s",
+                    f->columns[i], of, near != NULL ? "; did you mean '" : "",
+                    near != NULL ? near : "", near != NULL ? "'?" : "");
+            return fault(p, err);
+        }
+        for (size_t k = 0; k < i; k++) {
+            if (strcmp(f->columns[i], f->columns[k]) == 0) {
+                err_set(err, ERR_CONFIG, "the SELECT gives column '%s' twice", f->columns[i]);
+                return fault(p, err);
+            }
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!facts_have(f, names[i])) {
+            err_set(
+                err, ERR_CONFIG,
+                "the SELECT gives no column '%s', which %s has; write `... AS %s`, or NULL AS %s",
+                names[i], of, names[i], names[i]);
+            return fault(p, err);
+        }
+    }
+    return ERR_NONE;
+}
+
+/* Every table read must be the probe's relation, a reference table, or on the list. */
+static enum err_code check_reads(const struct probe *p, const char *relation, struct err *err) {
+    for (size_t i = 0; i < p->facts->read_count; i++) {
+        const char *name = p->facts->reads[i].table;
+        const char *column = p->facts->reads[i].column;
+        const struct flow_table *table = flow_find_table(p->flow, name);
+        if (column[0] == '_' && table != NULL) {
+            err_set(
+                err, ERR_CONFIG,
+                "'%s.%s' depends on how records were batched; only your own columns may be read",
+                name, column);
+            return fault(p, err);
+        }
+        if (strcmp(name, relation) == 0 || (table != NULL && table->is_reference)) {
+            continue;
+        }
+        bool listed = false;
+        for (size_t k = 0; k < p->def->on_count; k++) {
+            listed = listed || p->def->on[k].table == table;
+        }
+        if (table == NULL && strncmp(name, "_plumb", 6) != 0 && strncmp(name, "sqlite_", 7) != 0) {
+            continue; /* a table-valued function such as json_each */
+        }
+        if (listed) {
+            continue;
+        }
+        if (table == NULL) {
+            err_set(err, ERR_CONFIG, "table '%s' belongs to the engine and may not be read", name);
+        } else if (table == p->def->into) {
+            err_set(
+                err, ERR_CONFIG,
+                "reads its own table '%s'; what it makes must not depend on what it made before",
+                name);
+        } else if (p->def->kind == TRANSFORM_DERIVE) {
+            err_set(err, ERR_CONFIG, "reads table '%s', which changes, but `on` does not name it",
+                    name);
+        } else {
+            err_set(err, ERR_CONFIG,
+                    "reads table '%s', which changes: its rows would depend on when they were "
+                    "read. Only reference tables "
+                    "may be read here; join in a `derive` instead",
+                    name);
+        }
+        return fault(p, err);
+    }
+    return ERR_NONE;
+}
+
+static enum err_code check_row_by_row(const struct probe *p, struct err *err) {
+    const struct sql_facts *f = p->facts;
+    const char *why = NULL;
+    if (f->has_aggregate) {
+        why = "aggregates rows: its result would depend on where a batch ends. Use a `sum` or a "
+              "`derive` over the table";
+    } else if (f->has_sorter) {
+        why = "sorts, groups, or combines selects: its result would depend on where a batch ends. "
+              "A map works row by row";
+    } else if (f->batch_scans != 1) {
+        why = f->batch_scans == 0 ? "does not read `batch`"
+                                  : "reads `batch` more than once; a map works row by row";
+    } else if (!f->batch_is_outer) {
+        why = "does not read `batch` first, so the order of records would be lost; write FROM "
+              "batch CROSS JOIN other";
+    }
+    if (why == NULL) {
+        return ERR_NONE;
+    }
+    err_set(err, ERR_CONFIG, "%s", why);
+    return fault(p, err);
+}
+
+static enum err_code check_delete_when(const struct probe *p, const char *body, struct err *err) {
+    if (p->def->delete_when == NULL) {
+        return ERR_NONE;
+    }
+    AUTO_BUF inner = BUF_INIT(BUF_TEXT_MAX);
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    size_t prefix = 0;
+    sql_wrap(&inner, "batch", body, p->def->sql, &prefix);
+    buf_adds(&sql, "SELECT (");
+    size_t start = sql.len;
+    buf_addf(&sql, "%s) FROM (%s) AS s", p->def->delete_when, buf_c(&inner));
+    int64_t offset = -1;
+    struct probe q = *p;
+    q.node = p->def->delete_when_node;
+    enum err_code code = store_analyse(p->store, buf_c(&sql), p->facts, &offset, err);
+    return code == ERR_NONE
+               ? ERR_NONE
+               : at_sql(&q, err, offset < (int64_t)start ? -1 : offset - (int64_t)start);
+}
+
+enum err_code check_map(struct store *s, const struct flow *flow, struct transform *t,
+                        struct err *err) {
+    struct sql_facts *facts = mem_alloc(sizeof(*facts));
+    struct probe p = {s, flow, t->def, t->def->sql_node, facts};
+    char *relation = mem_printf("_plumb_batch_%s", t->def->source->name);
+    char *body = mem_printf("SELECT * FROM temp.\"%s\"", relation);
+    char *of = mem_printf("table '%s'", t->def->into->name);
+    enum err_code code = analyse(&p, "batch", body, t->def->sql, err);
+    if (code == ERR_NONE) {
+        code = check_reads(&p, relation, err);
+    }
+    if (code == ERR_NONE) {
+        code = check_row_by_row(&p, err);
+    }
+    if (code == ERR_NONE) {
+        code = check_columns(&p, &t->def->into->schema, NULL, 0, of, err);
+    }
+    t->tracked = facts->has_join || t->def->many;
+    if (code == ERR_NONE) {
+        code = check_delete_when(&p, body, err);
+    }
+    mem_free(of);
+    mem_free(body);
+    mem_free(relation);
+    mem_free(facts);
+    return code;
+}
+
+/* A table with the columns of `schema` that only the checked SQL sees. */
+static enum err_code probe_table(struct store *s, const char *name, const struct schema *schema,
+                                 struct err *err) {
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    buf_addf(&sql, "CREATE TEMP TABLE \"%s\"(", name);
+    sql_column_types(&sql, schema);
+    buf_adds(&sql, ")");
+    return store_execute(s, buf_c(&sql), err);
+}
+
+static enum err_code check_amounts(const struct probe *p, struct err *err) {
+    for (size_t i = 0; i < p->facts->column_count; i++) {
+        if (strcmp(p->facts->decltypes[i], "REAL") == 0) {
+            err_set(err, ERR_CONFIG,
+                    "amount '%s' is a float64: floats do not add up to the same thing twice. Use "
+                    "an int64 of the smallest "
+                    "unit (cents), or int256",
+                    p->facts->columns[i]);
+            return fault(p, err);
+        }
+    }
+    if (p->facts->has_aggregate || p->facts->has_sorter) {
+        err_set(
+            err, ERR_CONFIG,
+            "groups or aggregates; give one row of amounts per changed row, the engine adds them");
+        return fault(p, err);
+    }
+    return ERR_NONE;
+}
+
+enum err_code check_sum(struct store *s, const struct flow *flow, struct transform *t,
+                        struct err *err) {
+    struct sql_facts *facts = mem_alloc(sizeof(*facts));
+    struct probe p = {s, flow, t->def, t->def->sql_node, facts};
+    char *relation = mem_printf("_plumb_change_%s", t->def->name);
+    char *body = mem_printf("SELECT * FROM temp.\"%s\"", relation);
+    char *of = mem_printf("table '%s'", t->def->into->name);
+    enum err_code code = probe_table(s, relation, &t->def->from->schema, err);
+    if (code == ERR_NONE) {
+        code = analyse(&p, "change", body, t->def->sql, err);
+    }
+    if (code == ERR_NONE) {
+        code = check_reads(&p, relation, err);
+    }
+    if (code == ERR_NONE) {
+        code = check_amounts(&p, err);
+    }
+    if (code == ERR_NONE) {
+        code = check_columns(&p, &t->def->into->schema, NULL, 0, of, err);
+    }
+    t->reads = mem_alloc_array(t->def->from->schema.count, sizeof(*t->reads));
+    for (size_t i = 0; code == ERR_NONE && i < facts->read_count; i++) {
+        int index = schema_find(&t->def->from->schema, str_of(facts->reads[i].column));
+        if (strcmp(facts->reads[i].table, relation) == 0 && index >= 0) {
+            t->reads[index] = true;
+        }
+    }
+    mem_free(of);
+    mem_free(body);
+    mem_free(relation);
+    mem_free(facts);
+    return code;
+}
+
+static enum err_code check_mapping(struct store *s, const struct flow *flow,
+                                   const struct transform *t, const struct flow_on *on,
+                                   struct sql_facts *facts, struct err *err) {
+    struct probe p = {s, flow, t->def, on->node, facts};
+    char *relation = mem_printf("_plumb_change_%s.%s", t->def->name, on->table->name);
+    char *body = mem_printf("SELECT * FROM temp.\"%s\"", relation);
+    enum err_code code = probe_table(s, relation, &on->table->schema, err);
+    if (code == ERR_NONE) {
+        code = analyse(&p, "change", body, on->sql, err);
+    }
+    if (code == ERR_NONE) {
+        code = check_reads(&p, relation, err);
+    }
+    if (code == ERR_NONE) {
+        code = check_columns(&p, &t->def->into->schema, t->def->changed, t->def->changed_count,
+                             "`changed`", err);
+    }
+    mem_free(body);
+    mem_free(relation);
+    return code;
+}
+
+enum err_code check_derive(struct store *s, const struct flow *flow, struct transform *t,
+                           struct err *err) {
+    struct sql_facts *facts = mem_alloc(sizeof(*facts));
+    struct probe p = {s, flow, t->def, t->def->sql_node, facts};
+    struct column columns[SCHEMA_COLUMNS_MAX];
+    for (size_t i = 0; i < t->def->changed_count; i++) {
+        columns[i] = t->def->into->schema.columns[t->def->changed[i]];
+    }
+    struct schema keys = {columns, t->def->changed_count};
+    char *relation = mem_printf("_plumb_keys_%s", t->def->name);
+    char *body = mem_printf("SELECT * FROM temp.\"%s\"", relation);
+    char *of = mem_printf("table '%s'", t->def->into->name);
+    enum err_code code = probe_table(s, relation, &keys, err);
+    if (code == ERR_NONE) {
+        code = analyse(&p, "changed", body, t->def->sql, err);
+    }
+    if (code == ERR_NONE) {
+        code = check_reads(&p, relation, err);
+    }
+    bool reads_changed = false;
+    for (size_t i = 0; i < facts->read_count; i++) {
+        reads_changed = reads_changed || strcmp(facts->reads[i].table, relation) == 0;
+    }
+    if (code == ERR_NONE && !reads_changed) {
+        err_set(err, ERR_CONFIG,
+                "does not read `changed`: it would compute every key again each time");
+        code = fault(&p, err);
+    }
+    if (code == ERR_NONE) {
+        code = check_columns(&p, &t->def->into->schema, NULL, 0, of, err);
+    }
+    for (size_t i = 0; code == ERR_NONE && i < t->def->on_count; i++) {
+        if (t->def->on[i].sql != NULL) {
+            code = check_mapping(s, flow, t, &t->def->on[i], facts, err);
+        }
+    }
+    mem_free(of);
+    mem_free(body);
+    mem_free(relation);
+    mem_free(facts);
+    return code;
+}

@@ -1,0 +1,314 @@
+/* Derives: a SELECT re-evaluated for just the keys whose inputs changed.
+ *
+ * The queue holds each changed key once. A pass takes up to DERIVE_KEYS_MAX of them into a
+ * temporary table (`changed`), puts the SELECT's rows into another (the result), checks that every
+ * row belongs to a changed key, upserts what differs and deletes rows of changed keys that have no
+ * result any more. When the SELECT fails, the keys are halved until the one that fails is alone; it
+ * stays in the queue, marked with its error, until it changes again or plumb restarts. */
+#include "transform/internal.h"
+
+enum slot {
+    DERIVE_CHANGED_CLEAR,
+    DERIVE_CHANGED,
+    DERIVE_RESULT_CLEAR,
+    DERIVE_RESULT,
+    DERIVE_STRAY,
+    DERIVE_UPSERT,
+    DERIVE_DELETE,
+    DERIVE_TAKEN,
+    DERIVE_FAILED,
+    DERIVE_LEFT,
+    DERIVE_MAPPED /* and following: one per mapping given as SQL, then one that empties its raw
+                     queue */
+};
+_Static_assert(DERIVE_MAPPED + 5 < TRANSFORM_STATEMENTS_MAX,
+               "room for at least three SQL mappings");
+
+static void changed_names(struct buf *out, const struct transform *t, const char *prefix) {
+    sql_names(out, &t->def->into->schema, t->def->changed, t->def->changed_count, prefix);
+}
+
+static enum err_code prepare_format(struct store *s, struct transform *t, int slot, struct buf *sql,
+                                    struct err *err) {
+    enum err_code code = transform_prepare(s, t, slot, buf_c(sql), err);
+    buf_clear(sql);
+    return code;
+}
+
+static enum err_code temp_tables(struct store *s, const struct transform *t, struct err *err) {
+    const struct flow_table *into = t->def->into;
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    buf_addf(&sql, "CREATE TEMP TABLE \"_plumb_changed_%s\"(", t->def->name);
+    for (size_t i = 0; i < t->def->changed_count; i++) {
+        const struct column *c = &into->schema.columns[t->def->changed[i]];
+        buf_addf(&sql, "\"%s\" %s, ", c->name, sql_type(c->type));
+    }
+    buf_adds(&sql, "PRIMARY KEY(");
+    changed_names(&sql, t, "");
+    buf_addf(&sql, ")) STRICT, WITHOUT ROWID; CREATE TEMP TABLE \"_plumb_result_%s\"(",
+             t->def->name);
+    sql_column_types(&sql, &into->schema);
+    buf_adds(&sql, ", PRIMARY KEY(");
+    sql_names(&sql, &into->schema, into->key, into->key_count, "");
+    buf_adds(&sql, ")) STRICT, WITHOUT ROWID");
+    return store_execute(s, buf_c(&sql), err);
+}
+
+static enum err_code keys_prepare(struct store *s, struct transform *t, struct err *err) {
+    const char *name = t->def->name;
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    buf_addf(&sql, "DELETE FROM temp.\"_plumb_changed_%s\"", name);
+    enum err_code code = prepare_format(s, t, DERIVE_CHANGED_CLEAR, &sql, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    buf_addf(&sql, "INSERT INTO temp.\"_plumb_changed_%s\" SELECT ", name);
+    changed_names(&sql, t, "");
+    buf_addf(&sql, " FROM \"_plumb_q_%s\" WHERE \"_failed\" = 0 ORDER BY ", name);
+    changed_names(&sql, t, "");
+    buf_adds(&sql, " LIMIT ?1");
+    code = prepare_format(s, t, DERIVE_CHANGED, &sql, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    buf_addf(&sql, "DELETE FROM \"_plumb_q_%s\" WHERE (", name);
+    changed_names(&sql, t, "");
+    buf_adds(&sql, ") IN (SELECT ");
+    changed_names(&sql, t, "");
+    buf_addf(&sql, " FROM temp.\"_plumb_changed_%s\")", name);
+    code = prepare_format(s, t, DERIVE_TAKEN, &sql, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    buf_addf(&sql, "UPDATE \"_plumb_q_%s\" SET \"_failed\" = 1, \"_error\" = ?1 WHERE (", name);
+    changed_names(&sql, t, "");
+    buf_adds(&sql, ") IN (SELECT ");
+    changed_names(&sql, t, "");
+    buf_addf(&sql, " FROM temp.\"_plumb_changed_%s\")", name);
+    code = prepare_format(s, t, DERIVE_FAILED, &sql, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    buf_addf(&sql, "SELECT EXISTS (SELECT 1 FROM \"_plumb_q_%s\" WHERE \"_failed\" = 0)", name);
+    return prepare_format(s, t, DERIVE_LEFT, &sql, err);
+}
+
+static enum err_code result_prepare(struct store *s, struct transform *t, struct err *err) {
+    const char *name = t->def->name;
+    const struct flow_table *into = t->def->into;
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    buf_addf(&sql, "DELETE FROM temp.\"_plumb_result_%s\"", name);
+    enum err_code code = prepare_format(s, t, DERIVE_RESULT_CLEAR, &sql, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    AUTO_BUF body = BUF_INIT(BUF_TEXT_MAX);
+    size_t prefix = 0;
+    buf_adds(&body, "SELECT ");
+    changed_names(&body, t, "");
+    buf_addf(&body, " FROM temp.\"_plumb_changed_%s\"", name);
+    buf_addf(&sql, "INSERT INTO temp.\"_plumb_result_%s\" SELECT ", name);
+    sql_all_names(&sql, &into->schema, "s.");
+    buf_adds(&sql, " FROM (");
+    sql_wrap(&sql, "changed", buf_c(&body), t->def->sql, &prefix);
+    buf_adds(&sql, ") AS s");
+    code = prepare_format(s, t, DERIVE_RESULT, &sql, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    buf_addf(&sql, "SELECT count(*) FROM temp.\"_plumb_result_%s\" WHERE (", name);
+    changed_names(&sql, t, "");
+    buf_adds(&sql, ") NOT IN (SELECT ");
+    changed_names(&sql, t, "");
+    buf_addf(&sql, " FROM temp.\"_plumb_changed_%s\")", name);
+    return prepare_format(s, t, DERIVE_STRAY, &sql, err);
+}
+
+static enum err_code merge_prepare(struct store *s, struct transform *t, struct err *err) {
+    const char *name = t->def->name;
+    const struct flow_table *into = t->def->into;
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    buf_addf(&sql, "INSERT INTO \"%s\" AS t (", into->name);
+    sql_all_names(&sql, &into->schema, "");
+    buf_adds(&sql, ") SELECT ");
+    sql_all_names(&sql, &into->schema, "s.");
+    buf_addf(&sql, " FROM temp.\"_plumb_result_%s\" AS s WHERE true", name);
+    sql_conflict(&sql, into);
+    sql_set_excluded(&sql, into);
+    buf_adds(&sql, " WHERE NOT (");
+    sql_same(&sql, into, "t", "excluded");
+    buf_adds(&sql, ")");
+    enum err_code code = prepare_format(s, t, DERIVE_UPSERT, &sql, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    buf_addf(&sql, "DELETE FROM \"%s\" WHERE (", into->name);
+    changed_names(&sql, t, "");
+    buf_adds(&sql, ") IN (SELECT ");
+    changed_names(&sql, t, "");
+    buf_addf(&sql, " FROM temp.\"_plumb_changed_%s\") AND (", name);
+    sql_names(&sql, &into->schema, into->key, into->key_count, "");
+    buf_adds(&sql, ") NOT IN (SELECT ");
+    sql_names(&sql, &into->schema, into->key, into->key_count, "");
+    buf_addf(&sql, " FROM temp.\"_plumb_result_%s\")", name);
+    return prepare_format(s, t, DERIVE_DELETE, &sql, err);
+}
+
+/* Changes of a table whose keys are given by SQL wait as rows in a raw queue; here they become
+ * keys. */
+static enum err_code mappings_prepare(struct store *s, struct transform *t, struct err *err) {
+    int slot = DERIVE_MAPPED;
+    for (size_t i = 0; i < t->def->on_count; i++) {
+        const struct flow_on *on = &t->def->on[i];
+        if (on->sql == NULL) {
+            continue;
+        }
+        if (slot + 2 > TRANSFORM_STATEMENTS_MAX) {
+            return node_error(on->node, err, "more than %d mappings given as SQL",
+                              (TRANSFORM_STATEMENTS_MAX - DERIVE_MAPPED) / 2);
+        }
+        AUTO_BUF body = BUF_INIT(BUF_TEXT_MAX);
+        AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+        size_t prefix = 0;
+        buf_adds(&body, "SELECT ");
+        sql_all_names(&body, &on->table->schema, "");
+        buf_addf(&body, " FROM \"_plumb_q_%s.%s\"", t->def->name, on->table->name);
+        buf_addf(&sql, "INSERT INTO \"_plumb_q_%s\"(", t->def->name);
+        changed_names(&sql, t, "");
+        buf_adds(&sql, ") SELECT DISTINCT ");
+        changed_names(&sql, t, "s.");
+        buf_adds(&sql, " FROM (");
+        sql_wrap(&sql, "change", buf_c(&body), on->sql, &prefix);
+        buf_adds(&sql, ") AS s WHERE ");
+        for (size_t k = 0; k < t->def->changed_count; k++) {
+            buf_addf(&sql, "%ss.\"%s\" IS NOT NULL", k > 0 ? " AND " : "",
+                     t->def->into->schema.columns[t->def->changed[k]].name);
+        }
+        buf_adds(&sql, " ON CONFLICT DO UPDATE SET \"_failed\" = 0, \"_error\" = NULL");
+        enum err_code code = prepare_format(s, t, slot++, &sql, err);
+        buf_addf(&sql, "DELETE FROM \"_plumb_q_%s.%s\"", t->def->name, on->table->name);
+        if (code == ERR_NONE) {
+            code = prepare_format(s, t, slot++, &sql, err);
+        }
+        if (code != ERR_NONE) {
+            return code;
+        }
+    }
+    return ERR_NONE;
+}
+
+enum err_code derive_prepare(struct store *s, struct transform *t, struct err *err) {
+    enum err_code code = temp_tables(s, t, err);
+    if (code == ERR_NONE) {
+        code = keys_prepare(s, t, err);
+    }
+    if (code == ERR_NONE) {
+        code = result_prepare(s, t, err);
+    }
+    if (code == ERR_NONE) {
+        code = merge_prepare(s, t, err);
+    }
+    return code == ERR_NONE ? mappings_prepare(s, t, err) : code;
+}
+
+static enum err_code query_i64(struct transform *t, enum slot slot, int64_t *out, struct err *err) {
+    bool has_row = false;
+    enum err_code code = store_step(t->statements[slot], &has_row, err);
+    *out = code == ERR_NONE && has_row ? store_column_i64(t->statements[slot], 0) : 0;
+    store_reset(t->statements[slot]);
+    return code;
+}
+
+/* The first `limit` waiting keys; *taken how many there were. */
+static enum err_code take_keys(struct transform *t, int64_t limit, int64_t *taken,
+                               struct err *err) {
+    enum err_code code = store_run(t->statements[DERIVE_CHANGED_CLEAR], NULL, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    store_bind_i64(t->statements[DERIVE_CHANGED], 1, limit);
+    return store_run(t->statements[DERIVE_CHANGED], taken, err);
+}
+
+static enum err_code apply_keys(struct transform *t, struct err *err) {
+    enum err_code code = store_run(t->statements[DERIVE_RESULT_CLEAR], NULL, err);
+    if (code == ERR_NONE) {
+        code = store_run(t->statements[DERIVE_RESULT], NULL, err);
+    }
+    int64_t stray = 0;
+    if (code == ERR_NONE) {
+        code = query_i64(t, DERIVE_STRAY, &stray, err);
+    }
+    if (code == ERR_NONE && stray > 0) {
+        return err_set(err, ERR_INPUT,
+                       "the SELECT gives %lld rows whose key is not in `changed`; join `changed` "
+                       "on all its columns",
+                       (long long)stray);
+    }
+    static const enum slot rest[] = {DERIVE_UPSERT, DERIVE_DELETE, DERIVE_TAKEN};
+    for (size_t i = 0; code == ERR_NONE && i < ARRAY_COUNT(rest); i++) {
+        code = store_run(t->statements[rest[i]], NULL, err);
+    }
+    return code;
+}
+
+static enum err_code mark_failed(struct transform *t, const struct err *why, struct err *err) {
+    store_bind_str(t->statements[DERIVE_FAILED], 1, str_of(why->message));
+    return store_run(t->statements[DERIVE_FAILED], NULL, err);
+}
+
+/* Fewer keys after each failure, until one alone fails; the size recovers by doubling. */
+static enum err_code apply_bisecting(struct store *s, struct transform *t, struct err *err) {
+    int64_t limit = DERIVE_KEYS_MAX;
+    int64_t done = 0;
+    while (done < DERIVE_KEYS_MAX) {
+        int64_t taken = 0;
+        enum err_code code = take_keys(t, limit, &taken, err);
+        if (code != ERR_NONE || taken == 0) {
+            return code;
+        }
+        code = store_savepoint(s, err);
+        if (code != ERR_NONE) {
+            return code;
+        }
+        struct err why = ERR_INIT;
+        code = apply_keys(t, &why);
+        if (code == ERR_NONE) {
+            code = store_release(s, err);
+            done += taken;
+            limit = limit < DERIVE_KEYS_MAX / 2 ? limit * 2 : DERIVE_KEYS_MAX;
+        } else {
+            enum err_code undone = store_undo(s, err);
+            if (undone != ERR_NONE) {
+                return undone;
+            }
+            if (code != ERR_INPUT) {
+                *err = why;
+                return code;
+            }
+            code = taken == 1 ? mark_failed(t, &why, err) : ERR_NONE;
+            limit = taken > 1 ? taken / 2 : 1;
+        }
+        if (code != ERR_NONE) {
+            return code;
+        }
+    }
+    return ERR_NONE;
+}
+
+enum err_code derive_apply(struct store *s, struct transform *t, bool *more, struct err *err) {
+    for (int slot = DERIVE_MAPPED; slot < TRANSFORM_STATEMENTS_MAX && t->statements[slot] != NULL;
+         slot++) {
+        enum err_code code = store_run(t->statements[slot], NULL, err);
+        if (code != ERR_NONE) {
+            return code;
+        }
+    }
+    enum err_code code = apply_bisecting(s, t, err);
+    int64_t left = 0;
+    if (code == ERR_NONE) {
+        code = query_i64(t, DERIVE_LEFT, &left, err);
+    }
+    *more = left > 0;
+    return code;
+}

@@ -1,0 +1,80 @@
+/* What the files of transform/ share. */
+#ifndef PLUMB_TRANSFORM_INTERNAL_H
+#define PLUMB_TRANSFORM_INTERNAL_H
+
+#include "transform/transform.h"
+
+/* Slots of the counters that SQL bumps (_plumb_tick). */
+enum tick {
+    TICK_UPDATED = 0,
+    TICK_UNCHANGED = 1,
+    TICK_SUPERSEDED = 2,
+    TICK_ROWS = 6,
+    TICK_RECORDS = 7
+};
+
+#define TRANSFORM_STATEMENTS_MAX 16
+
+struct transform {
+    const struct flow_transform *def;
+    struct store_statement *statements[TRANSFORM_STATEMENTS_MAX];
+    bool
+        tracked; /* map: rows out are counted per record, since a join or many: may multiply them */
+    bool staged; /* map with delete_when: through a temporary table */
+    bool fresh;  /* first time on this store */
+    bool *reads; /* sum: [from->schema.count] columns its SQL reads */
+    struct str failed_key;
+};
+
+/* ---- SQL text (sqltext.c) ---- */
+/* "a", "b" of the columns at the indexes; prefix like "t." or "". */
+void sql_names(struct buf *out, const struct schema *s, const size_t *indexes, size_t count,
+               const char *prefix);
+void sql_all_names(struct buf *out, const struct schema *s, const char *prefix);
+/* True when column index is in the list. */
+bool sql_is_in(const size_t *indexes, size_t count, size_t index);
+/* The user's SELECT with `relation` (batch, change, changed) defined by `body`, as one SELECT;
+ * *prefix is where the user's text begins. */
+void sql_wrap(struct buf *out, const char *relation, const char *body, const char *user_sql,
+              size_t *prefix);
+/* " WHERE ..." term true when any non-key column of excluded differs from alias's; "0" when there
+ * are none. */
+void sql_same(struct buf *out, const struct flow_table *t, const char *left, const char *right);
+/* "INSERT INTO t(...) ... ON CONFLICT(key) DO UPDATE SET non-key = excluded" pieces. */
+void sql_conflict(struct buf *out, const struct flow_table *t);
+void sql_set_excluded(struct buf *out, const struct flow_table *t);
+/* CREATE TEMP TABLE columns: name TYPE, ... */
+void sql_column_types(struct buf *out, const struct schema *s);
+const char *sql_type(enum column_type type);
+
+/* ---- checking (check.c) ---- */
+MUST_CHECK enum err_code check_map(struct store *s, const struct flow *flow, struct transform *t,
+                                   struct err *err);
+MUST_CHECK enum err_code check_sum(struct store *s, const struct flow *flow, struct transform *t,
+                                   struct err *err);
+MUST_CHECK enum err_code check_derive(struct store *s, const struct flow *flow, struct transform *t,
+                                      struct err *err);
+/* Mistakes SQLite would not call mistakes (lint.c): 'now', LIMIT in a map, arithmetic on int256
+ * with plain operators. */
+MUST_CHECK enum err_code lint_sql(const struct flow *flow, const struct flow_transform *t,
+                                  const char *sql, const struct node *node, struct err *err);
+
+/* ---- capture (capture.c) ---- */
+MUST_CHECK enum err_code capture_install(struct store *s, const struct transform *t,
+                                         struct err *err);
+/* Puts all present rows of the input into the queue. */
+MUST_CHECK enum err_code capture_backfill(struct store *s, const struct transform *t,
+                                          struct err *err);
+
+/* ---- kinds ---- */
+MUST_CHECK enum err_code map_prepare(struct store *s, struct transform *t, struct err *err);
+MUST_CHECK enum err_code sum_prepare(struct store *s, struct transform *t, struct err *err);
+MUST_CHECK enum err_code derive_prepare(struct store *s, struct transform *t, struct err *err);
+MUST_CHECK enum err_code sum_apply(struct store *s, struct transform *t, struct err *err);
+MUST_CHECK enum err_code derive_apply(struct store *s, struct transform *t, bool *more,
+                                      struct err *err);
+/* Prepares sql into statements[slot]. */
+MUST_CHECK enum err_code transform_prepare(struct store *s, struct transform *t, int slot,
+                                           const char *sql, struct err *err);
+
+#endif

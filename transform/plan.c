@@ -1,0 +1,164 @@
+/* Compiles all transforms of a flow for a store: check, claim the definition, capture changes,
+ * prepare statements. */
+#include "transform/internal.h"
+
+enum err_code transform_prepare(struct store *s, struct transform *t, int slot, const char *sql,
+                                struct err *err) {
+    ASSERT(slot < TRANSFORM_STATEMENTS_MAX && t->statements[slot] == NULL);
+    enum err_code code = store_prepare(s, sql, &t->statements[slot], err);
+    if (code != ERR_NONE) {
+        err->code = err->code == ERR_INPUT ? ERR_CONFIG : err->code;
+        return err_wrap(err, "transform '%s'", t->def->name);
+    }
+    return ERR_NONE;
+}
+
+static enum err_code check_kind(struct store *s, const struct flow *flow, struct transform *t,
+                                struct err *err) {
+    switch (t->def->kind) {
+    case TRANSFORM_MAP:
+        return check_map(s, flow, t, err);
+    case TRANSFORM_SUM:
+        return check_sum(s, flow, t, err);
+    case TRANSFORM_DERIVE:
+        return check_derive(s, flow, t, err);
+    }
+    return ERR_NONE;
+}
+
+static enum err_code prepare_kind(struct store *s, struct transform *t, struct err *err) {
+    switch (t->def->kind) {
+    case TRANSFORM_MAP:
+        return map_prepare(s, t, err);
+    case TRANSFORM_SUM:
+        return sum_prepare(s, t, err);
+    case TRANSFORM_DERIVE:
+        return derive_prepare(s, t, err);
+    }
+    return ERR_NONE;
+}
+
+static enum err_code open_all(struct plan *p, struct err *err) {
+    struct store *s = p->store;
+    enum err_code code = ERR_NONE;
+    for (size_t i = 0; code == ERR_NONE && i < p->flow->transform_count; i++) {
+        code = check_kind(s, p->flow, p->items[i], err);
+    }
+    if (code == ERR_NONE) {
+        code = store_forget_absent(s, err);
+    }
+    for (size_t i = 0; code == ERR_NONE && i < p->flow->transform_count; i++) {
+        code = store_definition_claim(s, p->items[i]->def, &p->items[i]->fresh, err);
+        if (code == ERR_NONE) {
+            code = capture_install(s, p->items[i], err);
+        }
+    }
+    /* Only now, when every trigger stands: a backfill of one must be seen by those below it. */
+    for (size_t i = 0; code == ERR_NONE && i < p->flow->transform_count; i++) {
+        if (p->items[i]->fresh) {
+            code = capture_backfill(s, p->items[i], err);
+        }
+    }
+    for (size_t i = 0; code == ERR_NONE && i < p->flow->transform_count; i++) {
+        code = prepare_kind(s, p->items[i], err);
+    }
+    return code;
+}
+
+enum err_code plan_open(struct store *s, const struct flow *flow, struct plan **out,
+                        struct err *err) {
+    struct plan *p = mem_alloc(sizeof(*p));
+    p->store = s;
+    p->flow = flow;
+    p->items = mem_alloc_array(flow->transform_count + 1, sizeof(struct transform *));
+    for (size_t i = 0; i < flow->transform_count; i++) {
+        p->items[i] = mem_alloc(sizeof(struct transform));
+        p->items[i]->def = &flow->transforms[i];
+    }
+    enum err_code code = store_begin(s, err);
+    if (code == ERR_NONE) {
+        code = open_all(p, err);
+        if (code == ERR_NONE) {
+            code = store_commit(s, err);
+        } else {
+            store_rollback(s);
+        }
+    }
+    if (code != ERR_NONE) {
+        plan_close(p);
+        return code;
+    }
+    *out = p;
+    return ERR_NONE;
+}
+
+void plan_close(struct plan *p) {
+    if (p == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < p->flow->transform_count; i++) {
+        struct transform *t = p->items[i];
+        for (size_t k = 0; k < TRANSFORM_STATEMENTS_MAX; k++) {
+            store_statement_free(t->statements[k]);
+        }
+        mem_free(t->reads);
+        mem_free(t);
+    }
+    mem_free(p->items);
+    mem_free(p);
+}
+
+enum err_code cascade_apply(struct plan *p, size_t index, bool *more, struct err *err) {
+    struct transform *t = p->items[index];
+    *more = false;
+    switch (t->def->kind) {
+    case TRANSFORM_MAP:
+        return ERR_NONE;
+    case TRANSFORM_SUM:
+        return sum_apply(p->store, t, err);
+    case TRANSFORM_DERIVE:
+        return derive_apply(p->store, t, more, err);
+    }
+    return ERR_NONE;
+}
+
+static enum err_code queue_has(struct plan *p, const char *sql, bool *waits, struct err *err) {
+    int64_t one = 0;
+    bool found = false;
+    enum err_code code = store_get_i64(p->store, sql, &one, &found, err);
+    *waits = *waits || (code == ERR_NONE && found);
+    return code;
+}
+
+enum err_code cascade_waits(struct plan *p, size_t index, bool *waits, struct err *err) {
+    const struct flow_transform *def = p->items[index]->def;
+    *waits = false;
+    if (def->kind == TRANSFORM_MAP) {
+        return ERR_NONE;
+    }
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    buf_addf(&sql, "SELECT 1 FROM \"_plumb_q_%s\"%s LIMIT 1", def->name,
+             def->kind == TRANSFORM_DERIVE ? " WHERE \"_failed\" = 0" : "");
+    enum err_code code = queue_has(p, buf_c(&sql), waits, err);
+    for (size_t i = 0; code == ERR_NONE && !*waits && i < def->on_count; i++) {
+        if (def->on[i].sql != NULL) {
+            buf_clear(&sql);
+            buf_addf(&sql, "SELECT 1 FROM \"_plumb_q_%s.%s\" LIMIT 1", def->name,
+                     def->on[i].table->name);
+            code = queue_has(p, buf_c(&sql), waits, err);
+        }
+    }
+    return code;
+}
+
+enum err_code cascade_retry_failed(struct plan *p, size_t index, struct err *err) {
+    const struct flow_transform *def = p->items[index]->def;
+    if (def->kind != TRANSFORM_DERIVE) {
+        return ERR_NONE;
+    }
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    buf_addf(&sql,
+             "UPDATE \"_plumb_q_%s\" SET \"_failed\" = 0, \"_error\" = NULL WHERE \"_failed\" <> 0",
+             def->name);
+    return store_execute(p->store, buf_c(&sql), err);
+}

@@ -1,0 +1,109 @@
+/* Pieces of SQL that several kinds of transform need. Names come from the checked flow and are
+ * always quoted. */
+#include <string.h>
+
+#include "transform/internal.h"
+
+bool sql_is_in(const size_t *indexes, size_t count, size_t index) {
+    for (size_t i = 0; i < count; i++) {
+        if (indexes[i] == index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void sql_names(struct buf *out, const struct schema *s, const size_t *indexes, size_t count,
+               const char *prefix) {
+    for (size_t i = 0; i < count; i++) {
+        buf_addf(out, "%s%s\"%s\"", i > 0 ? ", " : "", prefix, s->columns[indexes[i]].name);
+    }
+}
+
+void sql_all_names(struct buf *out, const struct schema *s, const char *prefix) {
+    for (size_t i = 0; i < s->count; i++) {
+        buf_addf(out, "%s%s\"%s\"", i > 0 ? ", " : "", prefix, s->columns[i].name);
+    }
+}
+
+const char *sql_type(enum column_type type) {
+    switch (type) {
+    case TYPE_INT64:
+    case TYPE_BOOL:
+    case TYPE_TIMESTAMP:
+        return "INTEGER";
+    case TYPE_FLOAT64:
+        return "REAL";
+    case TYPE_TEXT:
+    case TYPE_JSON:
+        return "TEXT";
+    case TYPE_BYTES:
+    case TYPE_INT256:
+        return "BLOB";
+    }
+    return "BLOB";
+}
+
+void sql_column_types(struct buf *out, const struct schema *s) {
+    for (size_t i = 0; i < s->count; i++) {
+        buf_addf(out, "%s\"%s\" %s", i > 0 ? ", " : "", s->columns[i].name,
+                 sql_type(s->columns[i].type));
+    }
+}
+
+void sql_wrap(struct buf *out, const char *relation, const char *body, const char *user_sql,
+              size_t *prefix) {
+    buf_addf(out, "WITH %s AS (%s) SELECT * FROM (", relation, body);
+    *prefix = out->len;
+    size_t len = strlen(user_sql);
+    while (len > 0 && strchr("; \t\r\n", user_sql[len - 1]) != NULL) {
+        len--;
+    }
+    buf_addstr(out, (struct str){user_sql, len});
+    /* The line break ends a comment on the user's last line. */
+    buf_adds(out, "\n)");
+}
+
+void sql_same(struct buf *out, const struct flow_table *t, const char *left, const char *right) {
+    size_t terms = 0;
+    for (size_t i = 0; i < t->schema.count; i++) {
+        if (!sql_is_in(t->key, t->key_count, i)) {
+            const char *name = t->schema.columns[i].name;
+            buf_addf(out, "%s%s.\"%s\" IS %s.\"%s\"", terms > 0 ? " AND " : "", left, name, right,
+                     name);
+            terms++;
+        }
+    }
+    if (terms == 0) {
+        buf_adds(out, "1");
+    }
+}
+
+void sql_conflict(struct buf *out, const struct flow_table *t) {
+    buf_adds(out, " ON CONFLICT(");
+    if (t->key_auto) {
+        buf_adds(out, "\"_partition\", \"_record\"");
+    }
+    sql_names(out, &t->schema, t->key, t->key_count, "");
+    buf_adds(out, ") DO UPDATE SET ");
+}
+
+void sql_set_excluded(struct buf *out, const struct flow_table *t) {
+    size_t terms = 0;
+    for (size_t i = 0; i < t->schema.count; i++) {
+        if (!sql_is_in(t->key, t->key_count, i)) {
+            const char *name = t->schema.columns[i].name;
+            buf_addf(out, "%s\"%s\" = excluded.\"%s\"", terms > 0 ? ", " : "", name, name);
+            terms++;
+        }
+    }
+    if (t->lineage) {
+        buf_addf(out, "%s\"_batch\" = excluded.\"_batch\", \"_pos\" = excluded.\"_pos\"",
+                 terms > 0 ? ", " : "");
+        terms++;
+    }
+    if (terms == 0) {
+        const char *name = t->schema.columns[t->key[0]].name;
+        buf_addf(out, "\"%s\" = excluded.\"%s\"", name, name);
+    }
+}

@@ -1,0 +1,166 @@
+/* Sums: linear aggregates kept up to date from differences.
+ *
+ * The queue holds the rows of the input table that came (+1) and went (-1). The flow's SELECT runs
+ * over both sides; the signed amounts are added up per key into a temporary table (the delta),
+ * which is then added to the table. `_n` counts the contributions to a key; when it reaches zero
+ * nothing is left of the key and it is deleted. */
+#include "transform/internal.h"
+
+enum slot { SUM_CLEAR, SUM_DELTA, SUM_ADD, SUM_NEGATIVE, SUM_DELETE, SUM_EMPTY };
+
+static void amounts_signed(struct buf *out, const struct flow_table *into) {
+    for (size_t i = 0; i < into->schema.count; i++) {
+        if (sql_is_in(into->key, into->key_count, i)) {
+            continue;
+        }
+        const struct column *c = &into->schema.columns[i];
+        if (c->type == TYPE_INT256) {
+            buf_addf(
+                out,
+                ", i256_sum(CASE WHEN \"_sign\" < 0 THEN i256_neg(\"%s\") ELSE i256(\"%s\") END)",
+                c->name, c->name);
+        } else {
+            buf_addf(out, ", _plumb_isum(\"%s\", \"_sign\")", c->name);
+        }
+    }
+}
+
+static void side(struct buf *out, const struct transform *t, int sign) {
+    AUTO_BUF body = BUF_INIT(BUF_TEXT_MAX);
+    size_t prefix = 0;
+    buf_adds(&body, "SELECT ");
+    const char *comma = "";
+    for (size_t i = 0; i < t->def->from->schema.count; i++) {
+        if (t->reads[i]) {
+            buf_addf(&body, "%s\"%s\"", comma, t->def->from->schema.columns[i].name);
+            comma = ", ";
+        }
+    }
+    buf_addf(&body, "%s FROM \"_plumb_q_%s\" WHERE \"_sign\" = %d", comma[0] == '\0' ? "1" : "",
+             t->def->name, sign);
+    buf_adds(out, "SELECT ");
+    sql_all_names(out, &t->def->into->schema, "");
+    buf_addf(out, ", %d AS \"_sign\" FROM (", sign);
+    sql_wrap(out, "change", buf_c(&body), t->def->sql, &prefix);
+    buf_adds(out, ")");
+}
+
+static enum err_code delta_prepare(struct store *s, struct transform *t, struct err *err) {
+    const struct flow_table *into = t->def->into;
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    buf_addf(&sql, "CREATE TEMP TABLE \"_plumb_delta_%s\"(", t->def->name);
+    sql_column_types(&sql, &into->schema);
+    buf_adds(&sql, ", \"_n\" INTEGER NOT NULL, PRIMARY KEY(");
+    sql_names(&sql, &into->schema, into->key, into->key_count, "");
+    buf_adds(&sql, ")) STRICT, WITHOUT ROWID");
+    enum err_code code = store_execute(s, buf_c(&sql), err);
+    buf_clear(&sql);
+    buf_addf(&sql, "DELETE FROM temp.\"_plumb_delta_%s\"", t->def->name);
+    if (code == ERR_NONE) {
+        code = transform_prepare(s, t, SUM_CLEAR, buf_c(&sql), err);
+    }
+    buf_clear(&sql);
+    buf_addf(&sql, "INSERT INTO temp.\"_plumb_delta_%s\"(", t->def->name);
+    sql_names(&sql, &into->schema, into->key, into->key_count, "");
+    for (size_t i = 0; i < into->schema.count; i++) {
+        if (!sql_is_in(into->key, into->key_count, i)) {
+            buf_addf(&sql, ", \"%s\"", into->schema.columns[i].name);
+        }
+    }
+    buf_adds(&sql, ", \"_n\") SELECT ");
+    sql_names(&sql, &into->schema, into->key, into->key_count, "");
+    amounts_signed(&sql, into);
+    buf_adds(&sql, ", sum(\"_sign\") FROM (");
+    side(&sql, t, 1);
+    buf_adds(&sql, " UNION ALL ");
+    side(&sql, t, -1);
+    buf_adds(&sql, ") GROUP BY ");
+    sql_names(&sql, &into->schema, into->key, into->key_count, "");
+    return code == ERR_NONE ? transform_prepare(s, t, SUM_DELTA, buf_c(&sql), err) : code;
+}
+
+/* A delta that changes nothing is left out, so that it triggers nothing. */
+static void delta_is_something(struct buf *out, const struct flow_table *into) {
+    buf_adds(out, "d.\"_n\" <> 0");
+    for (size_t i = 0; i < into->schema.count; i++) {
+        if (!sql_is_in(into->key, into->key_count, i)) {
+            const struct column *c = &into->schema.columns[i];
+            buf_addf(out, " OR d.\"%s\" <> %s", c->name, c->type == TYPE_INT256 ? "X'80'" : "0");
+        }
+    }
+}
+
+static enum err_code add_prepare(struct store *s, struct transform *t, struct err *err) {
+    const struct flow_table *into = t->def->into;
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    buf_addf(&sql, "INSERT INTO \"%s\" AS t (", into->name);
+    sql_all_names(&sql, &into->schema, "");
+    buf_adds(&sql, ", \"_n\") SELECT ");
+    sql_all_names(&sql, &into->schema, "d.");
+    buf_addf(&sql, ", d.\"_n\" FROM temp.\"_plumb_delta_%s\" AS d WHERE ", t->def->name);
+    delta_is_something(&sql, into);
+    sql_conflict(&sql, into);
+    for (size_t i = 0; i < into->schema.count; i++) {
+        if (!sql_is_in(into->key, into->key_count, i)) {
+            const struct column *c = &into->schema.columns[i];
+            buf_addf(&sql, "\"%s\" = %s(t.\"%s\", excluded.\"%s\"), ", c->name,
+                     c->type == TYPE_INT256 ? "i256_add" : "_plumb_iadd", c->name, c->name);
+        }
+    }
+    buf_adds(&sql, "\"_n\" = t.\"_n\" + excluded.\"_n\"");
+    enum err_code code = transform_prepare(s, t, SUM_ADD, buf_c(&sql), err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    /* Keys that lost contributions are the only ones that can have none left. */
+    buf_clear(&sql);
+    buf_addf(&sql, "SELECT count(*) FROM temp.\"_plumb_delta_%s\" AS d JOIN \"%s\" AS t USING (",
+             t->def->name, into->name);
+    sql_names(&sql, &into->schema, into->key, into->key_count, "");
+    buf_adds(&sql, ") WHERE d.\"_n\" < 0 AND t.\"_n\" < 0");
+    code = transform_prepare(s, t, SUM_NEGATIVE, buf_c(&sql), err);
+    buf_clear(&sql);
+    buf_addf(&sql, "DELETE FROM \"%s\" WHERE (", into->name);
+    sql_names(&sql, &into->schema, into->key, into->key_count, "");
+    buf_adds(&sql, ") IN (SELECT ");
+    sql_names(&sql, &into->schema, into->key, into->key_count, "");
+    buf_addf(&sql, " FROM temp.\"_plumb_delta_%s\" WHERE \"_n\" < 0) AND \"_n\" = 0", t->def->name);
+    if (code == ERR_NONE) {
+        code = transform_prepare(s, t, SUM_DELETE, buf_c(&sql), err);
+    }
+    buf_clear(&sql);
+    buf_addf(&sql, "DELETE FROM \"_plumb_q_%s\"", t->def->name);
+    return code == ERR_NONE ? transform_prepare(s, t, SUM_EMPTY, buf_c(&sql), err) : code;
+}
+
+enum err_code sum_prepare(struct store *s, struct transform *t, struct err *err) {
+    enum err_code code = delta_prepare(s, t, err);
+    return code == ERR_NONE ? add_prepare(s, t, err) : code;
+}
+
+enum err_code sum_apply(struct store *s, struct transform *t, struct err *err) {
+    (void)s;
+    static const enum slot before[] = {SUM_CLEAR, SUM_DELTA, SUM_ADD};
+    for (size_t i = 0; i < ARRAY_COUNT(before); i++) {
+        enum err_code code = store_run(t->statements[before[i]], NULL, err);
+        if (code != ERR_NONE) {
+            return code;
+        }
+    }
+    bool has_row = false;
+    enum err_code code = store_step(t->statements[SUM_NEGATIVE], &has_row, err);
+    int64_t negative =
+        code == ERR_NONE && has_row ? store_column_i64(t->statements[SUM_NEGATIVE], 0) : 0;
+    store_reset(t->statements[SUM_NEGATIVE]);
+    if (code == ERR_NONE && negative > 0) {
+        return err_set(err, ERR_CONFLICT,
+                       "%lld keys of table '%s' would have fewer than no contributions: the table "
+                       "was changed by hand; "
+                       "rebuild it with `plumb replay`",
+                       (long long)negative, t->def->into->name);
+    }
+    if (code == ERR_NONE) {
+        code = store_run(t->statements[SUM_DELETE], NULL, err);
+    }
+    return code == ERR_NONE ? store_run(t->statements[SUM_EMPTY], NULL, err) : code;
+}

@@ -1,0 +1,51 @@
+/* Transforms: what a flow says, turned into SQL for its store and run.
+ *
+ * plan_open checks every SQL text of the flow against the real schema, makes the queues and
+ * triggers that capture changes, and prepares all statements. A map reads one batch; sums and
+ * derives read their queue. Each apply is one unit: the caller puts a savepoint around it and, on
+ * error, takes its effects back (the queue then still holds its input).
+ *
+ * A plan belongs to the store's thread and is closed before the store. */
+#ifndef PLUMB_TRANSFORM_TRANSFORM_H
+#define PLUMB_TRANSFORM_TRANSFORM_H
+
+#include "store/store.h"
+
+#define DERIVE_KEYS_MAX 50000 /* keys one pass of a derive takes; more wait for the next pass */
+
+struct transform;
+
+struct plan {
+    struct store *store;
+    const struct flow *flow;
+    struct transform **items; /* [flow->transform_count], same order */
+};
+
+/* On a scratch store this is `plumb check`: CONFIG with file:line:column of the first mistake.
+ * Begins and ends its own transaction. */
+MUST_CHECK enum err_code plan_open(struct store *s, const struct flow *flow, struct plan **out,
+                                   struct err *err);
+void plan_close(struct plan *p);
+
+struct map_input {
+    const struct rows *rows;
+    int64_t batch;
+    int64_t partition;
+    int64_t first_record;
+};
+/* Applies a map to all rows. Rows on which its SQL or the table's rules fail are found by
+ * bisection, left out, and added to rejects. Any other error means nothing was applied.
+ * line->duration_us is the caller's. */
+MUST_CHECK enum err_code map_apply(struct plan *p, size_t index, const struct map_input *in,
+                                   struct ledger_line *line, struct reject_list *rejects,
+                                   struct err *err);
+
+/* Applies a sum or derive to what its queue holds; *more when it took only part (derives:
+ * DERIVE_KEYS_MAX). */
+MUST_CHECK enum err_code cascade_apply(struct plan *p, size_t index, bool *more, struct err *err);
+/* True when the queue holds something that has not failed before. */
+MUST_CHECK enum err_code cascade_waits(struct plan *p, size_t index, bool *waits, struct err *err);
+/* Lets keys that failed be tried again (at start, after the SQL was mended). */
+MUST_CHECK enum err_code cascade_retry_failed(struct plan *p, size_t index, struct err *err);
+
+#endif
