@@ -45,6 +45,20 @@ static inline void run_release(struct run *r) {
     arena_release(&r->arena);
 }
 
+static inline void expect_reject(const struct run *r, enum reject_reason reason, int64_t offset,
+                                 const char *text) {
+    assert_int_equal(r->out.rejects.count, 1);
+    const struct reject *reject = &r->out.rejects.items[0];
+    char message[REJECT_MESSAGE_BYTES + 1] = "";
+    memcpy(message, reject->message.ptr, reject->message.len);
+    if (strstr(message, text) == NULL) {
+        print_message("%s\n", message);
+    }
+    assert_non_null(strstr(message, text));
+    assert_string_equal(reject_reason_name(reject->reason), reject_reason_name(reason));
+    assert_int_equal(reject->offset, offset);
+}
+
 /* A contract of up to eight columns, the path being the name unless given. */
 #define TEST_COLUMNS_MAX 8
 struct test_contract {
@@ -76,7 +90,9 @@ test_contract_of(struct test_contract *t, const struct contract_column *columns,
     { .is_null = true }
 #define INT_BOUND(v)                                                                               \
     { .type = TYPE_INT64, .integer = (v) }
-/* A column without bounds. */
+/* Columns without bounds; COLUMN takes more members. */
+#define PLAIN(n, t)                                                                                \
+    { .name = (n), .type = TYPE_##t, .min = NO_BOUND, .max = NO_BOUND }
 #define COLUMN(n, t, ...)                                                                          \
     { .name = (n), .type = TYPE_##t, .min = NO_BOUND, .max = NO_BOUND, __VA_ARGS__ }
 
