@@ -29,7 +29,9 @@ MUST_CHECK enum err_code batch_table_create(struct batch_tables *t, const char *
 /* rows NULL: the table is empty. */
 void batch_table_present(struct batch_table *t, const struct rows *rows, size_t low, size_t high);
 /* Index into rows of the row a cursor stands on now or stood on last; high when a scan has ended.
- */
+ * A failed INSERT ... SELECT so names its row, unless SQLite had to copy the selected rows aside
+ * before the first insert: it does when the target table has triggers or the SELECT sorts, and then
+ * at is high. */
 size_t batch_table_at(const struct batch_table *t);
 
 /* Counters SQL can bump. The SQL function _plumb_tick(slot, result) adds one to slot 0..7 and gives

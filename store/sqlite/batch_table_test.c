@@ -243,6 +243,19 @@ static void assert_plan_is_flat(struct fixture *f, const char *sql) {
     assert_false(program_has(f, sql, "SorterOpen"));
 }
 
+static void at_is_high_when_triggers_make_sqlite_copy_the_rows_aside_first(void **state) {
+    struct fixture *f = *state;
+    struct batch_table *t = create(f, "b", &pair_schema);
+    run(f, "CREATE TABLE t(k INTEGER PRIMARY KEY, v INTEGER CHECK (v <> 36)) STRICT, WITHOUT ROWID;"
+           "CREATE TABLE q(k INTEGER PRIMARY KEY);"
+           "CREATE TRIGGER i AFTER INSERT ON t BEGIN INSERT INTO q VALUES (new.k); END");
+    const char *insert = "INSERT INTO t SELECT k, v FROM b";
+    assert_true(program_has(f, insert, "OpenEphemeral"));
+    batch_table_present(t, &f->pairs, 0, 10);
+    assert_int_equal(sqlite3_exec(f->db, insert, NULL, NULL, NULL), SQLITE_CONSTRAINT);
+    assert_int_equal(batch_table_at(t), 10);
+}
+
 static void a_nested_with_is_flattened(void **state) {
     struct fixture *f = *state;
     (void)create(f, "_plumb_batch_orders", &pair_schema);
@@ -493,6 +506,7 @@ int main(void) {
         TEST(one_prepared_statement_reads_batch_after_batch),
         TEST(at_follows_the_scan_and_ends_at_high),
         TEST(at_names_the_row_that_a_statement_failed_on),
+        TEST(at_is_high_when_triggers_make_sqlite_copy_the_rows_aside_first),
         TEST(a_nested_with_is_flattened),
         TEST(an_upsert_from_the_batch_needs_no_temporary_table),
         TEST(the_batch_is_the_outer_loop),
