@@ -273,7 +273,16 @@ enum err_code cell_set_hex(struct decoder *d, size_t column, struct str text,
 
 static enum err_code set_json_text(struct decoder *d, size_t column, struct str text,
                                    const struct cell_origin *o, struct err *err) {
-    struct json_scan s = {.begin = text.ptr, .end = text.ptr + text.len};
+    /* The scanner loads whole words, so it gets a copy with room behind it, minified in place. */
+    void *memory = NULL;
+    enum err_code code = arena_alloc(d->arena, text.len + sizeof(uint64_t), &memory, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    char *copy = memory;
+    memcpy(copy, text.ptr, text.len);
+    memset(copy + text.len, 0, sizeof(uint64_t));
+    struct json_scan s = {.begin = copy, .end = copy + text.len};
     const char *p = json_skip_space(&s, s.begin);
     p = json_scan_value(&s, p, 0);
     if (p != NULL && json_skip_space(&s, p) != s.end) {
@@ -283,13 +292,9 @@ static enum err_code set_json_text(struct decoder *d, size_t column, struct str 
         decode_cell_fault(d, REJECT_TYPE, column, o, "is not JSON: %s", s.fault);
         return ERR_NONE;
     }
-    void *copy = NULL;
-    enum err_code code = arena_alloc(d->arena, text.len, &copy, err);
-    if (code == ERR_NONE) {
-        size_t len = json_minify(text, copy);
-        cell_set_bytes(d, column, (struct str){copy, len}, o);
-    }
-    return code;
+    size_t len = json_minify((struct str){copy, text.len}, copy);
+    cell_set_bytes(d, column, (struct str){copy, len}, o);
+    return ERR_NONE;
 }
 
 static void set_real_text(struct decoder *d, size_t column, struct str text,

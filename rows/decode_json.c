@@ -326,6 +326,9 @@ static const char *read_item(struct json_decoder *j, const char *p, struct json_
         p = json_scan_string(s, p + 1, &item->has_escape);
     } else if (c == '-' || (c >= '0' && c <= '9')) {
         p = json_scan_number(s, p, &item->number);
+        if (p == NULL) {
+            return NULL;
+        }
         bool is_integer = !item->number.has_fraction && !item->number.has_exponent;
         item->kind = is_integer ? FIELD_INTEGER : FIELD_NUMBER;
     } else if (c == '{' || c == '[') {
@@ -340,7 +343,9 @@ static const char *read_item(struct json_decoder *j, const char *p, struct json_
         item->kind = c == 'n' ? FIELD_NULL : FIELD_BOOL;
         item->is_true = c == 't';
     }
-    item->raw = (struct str){begin, p != NULL ? (size_t)(p - begin) : 0};
+    if (p != NULL) {
+        item->raw = (struct str){begin, (size_t)(p - begin)};
+    }
     return p;
 }
 

@@ -1,8 +1,8 @@
 /* A strict RFC 8259 scanner over one record: strings, numbers, whole values. Private to rows/.
  *
  * All reads are checked against the record's end; only whole words are loaded past it, up to seven
- * bytes, which the batch's padding (or the next record) allows. A function that meets a fault says
- * what and where in the scan and returns NULL. No allocation, no recursion. */
+ * bytes, which must be readable: the batch's padding or the next record. A function that meets a
+ * fault says what and where in the scan and returns NULL. No allocation, no recursion. */
 #ifndef PLUMB_ROWS_DECODE_JSON_SCAN_H
 #define PLUMB_ROWS_DECODE_JSON_SCAN_H
 
@@ -38,7 +38,8 @@ const char *json_scan_literal(struct json_scan *s, const char *p);
 const char *json_scan_value(struct json_scan *s, const char *p, unsigned depth);
 /* Unescapes the inside of a string that was scanned before; out has room for raw.len bytes. */
 size_t json_unescape(struct str raw, char *out);
-/* Copies a value that was scanned before without the white space between tokens. */
+/* Copies a value that was scanned before without the white space between tokens; out may be
+ * raw.ptr. */
 size_t json_minify(struct str raw, char *out);
 /* Exact nearest double of a scanned number; false when it is beyond what a double can hold. */
 MUST_CHECK bool json_number_to_double(struct str raw, double *out);

@@ -3,6 +3,7 @@
 #include "rows/decode_test.h"
 
 #include "base/json.h"
+#include "rows/json_vectors.h"
 
 #include <stdio.h>
 
@@ -714,6 +715,34 @@ static void a_full_arena_is_a_limit(void **state) {
     decoder_free(d);
 }
 
+/* json_vectors.py names the intended differences. */
+static void verdicts_agree_with_another_reader(void **state) {
+    (void)state;
+    struct test_contract t;
+    const struct contract_column columns[] = {PLAIN("id", JSON)};
+    struct decoder *d = json_decoder(test_contract_of(&t, columns, 1));
+    for (size_t i = 0; i < ARRAY_COUNT(json_vectors); i++) {
+        const char *hex = json_vectors[i].hex;
+        struct value record;
+        char scratch[512];
+        assert_true(strlen(hex) / 2 + 40 <= sizeof(scratch));
+        assert_true(value_parse(TYPE_BYTES, str_of(hex), 0, scratch, &record));
+        struct run r;
+        run_one(&r, d, STR(""), record.bytes);
+        int verdict = 1;
+        if (r.out.rejects.count > 0) {
+            verdict = r.out.rejects.items[0].reason == REJECT_DUPLICATE_KEY ? 2 : 0;
+            assert_true(verdict == 2 || r.out.rejects.items[0].reason == REJECT_MALFORMED);
+        }
+        if (verdict != json_vectors[i].verdict) {
+            print_message("%zu: %.*s\n", i, STR_FMT(record.bytes));
+        }
+        assert_int_equal(verdict, json_vectors[i].verdict);
+        run_release(&r);
+    }
+    decoder_free(d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_follow_the_table_of_types),
@@ -734,6 +763,7 @@ int main(void) {
         cmocka_unit_test(records_that_were_not_cut_out_whole_are_not_looked_into),
         cmocka_unit_test(an_empty_batch_has_no_rows),
         cmocka_unit_test(a_full_arena_is_a_limit),
+        cmocka_unit_test(verdicts_agree_with_another_reader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
