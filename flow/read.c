@@ -7,8 +7,6 @@
 
 #include "base/parse.h"
 
-#define WHAT_BYTES 96
-
 enum err_code read_map(const struct node *n, const char *what, const char *const *known,
                        size_t known_count, struct err *err) {
     if (n->kind != NODE_MAP) {
@@ -135,16 +133,73 @@ enum err_code read_unknown(const struct node *n, const char *kind, struct str te
     return node_error(n, err, "unknown %s '%s'; there are %s", kind, shown, buf_c(&list));
 }
 
+/* What other databases and languages call our types. */
+static const char *type_of_alias(struct str name) {
+    static const struct {
+        const char *alias;
+        const char *type;
+    } aliases[] = {
+        {"int", "int64"},
+        {"integer", "int64"},
+        {"bigint", "int64"},
+        {"string", "text"},
+        {"varchar", "text"},
+        {"boolean", "bool"},
+        {"float", "float64"},
+        {"double", "float64"},
+        {"real", "float64"},
+        {"number", "float64"},
+        {"date", "timestamp"},
+        {"datetime", "timestamp"},
+        {"object", "json"},
+        {"jsonb", "json"},
+        {"blob", "bytes"},
+        {"bytea", "bytes"},
+        {"uint256", "int256"},
+        {"numeric", "int256"},
+        {"timestamptz", "timestamp"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(aliases); i++) {
+        if (str_equal_c(name, aliases[i].alias)) {
+            return aliases[i].type;
+        }
+    }
+    return NULL;
+}
+
 enum err_code read_type(const struct node *n, enum column_type *out, struct err *err) {
     const char *text = NULL;
     const enum err_code code = read_text(n, &text, err);
     if (code != ERR_NONE) {
         return code;
     }
-    if (!type_parse(n->text, out)) {
-        return read_unknown(n, "type", n->text, type_names, COLUMN_TYPE_COUNT, err);
+    if (type_parse(n->text, out)) {
+        return ERR_NONE;
     }
-    return ERR_NONE;
+    const char *meant = type_of_alias(n->text);
+    if (meant != NULL && !n->has_secret) {
+        return node_error(n, err, "unknown type '%s'; did you mean '%s'?", text, meant);
+    }
+    return read_unknown(n, "type", n->text, type_names, COLUMN_TYPE_COUNT, err);
+}
+
+static enum err_code no_column(const struct node *n, const char *what, const struct schema *schema,
+                               struct err *err) {
+    char shown[NODE_SHOW_BYTES];
+    node_show(n, false, shown, sizeof shown);
+    const char *names[SCHEMA_COLUMNS_MAX];
+    AUTO_BUF list = BUF_INIT(BUF_TEXT_MAX);
+    for (size_t i = 0; i < schema->count; i++) {
+        names[i] = schema->columns[i].name;
+        buf_addf(&list, "%s%s", i == 0 ? "" : ", ", names[i]);
+    }
+    const char *nearest = parse_nearest(n->text, names, schema->count);
+    if (nearest != NULL && !n->has_secret) {
+        return node_error(n, err, "%s has no column '%s'; did you mean '%s'?", what, shown,
+                          nearest);
+    }
+    return node_error(n, err, "%s has no column '%s'; its columns are %s", what, shown,
+                      buf_c(&list));
 }
 
 enum err_code read_column(const struct node *n, const char *what, const struct schema *schema,
@@ -156,15 +211,7 @@ enum err_code read_column(const struct node *n, const char *what, const struct s
     }
     const int found = schema_find(schema, n->text);
     if (found < 0) {
-        const char *names[SCHEMA_COLUMNS_MAX];
-        for (size_t i = 0; i < schema->count; i++) {
-            names[i] = schema->columns[i].name;
-        }
-        char kind[WHAT_BYTES + FLOW_NAME_BYTES_MAX];
-        str_printable(str_of(what), kind, WHAT_BYTES);
-        AUTO_BUF label = BUF_INIT(BUF_TEXT_MAX);
-        buf_addf(&label, "column of %s", kind);
-        return read_unknown(n, buf_c(&label), n->text, names, schema->count, err);
+        return no_column(n, what, schema, err);
     }
     *out = (size_t)found;
     return ERR_NONE;
