@@ -49,6 +49,24 @@ static enum err_code finish_batch(struct extractor *x, struct package *p, struct
     return decoder_run(x->decoder, &p->out.batch, &p->arena, &p->decoded, err);
 }
 
+/* The source has moved past these records, so sealing and decoding are tried again until they
+ * succeed. */
+static enum err_code finish_batch_surely(struct extractor *x, struct package *p, struct err *err) {
+    for (int64_t attempt = 1;; attempt++) {
+        err_clear(err);
+        enum err_code code = finish_batch(x, p, err);
+        if (code == ERR_NONE) {
+            return ERR_NONE;
+        }
+        bool give_up =
+            policy_source(code) == ACTION_STOP || (x->env.once && attempt >= ATTEMPTS_ONCE);
+        if (give_up || !channel_pause(x->channel, policy_backoff_us(attempt))) {
+            err->code = ERR_INTERNAL; /* the thread must not go on behind the lost batch */
+            return err->code;
+        }
+    }
+}
+
 static enum err_code acknowledge(struct extractor *x, struct package *p, struct err *err) {
     const struct source_ops *ops = x->source->component->source;
     bool due = p->committed && ops->ack != NULL && x->state != NULL;
@@ -70,10 +88,7 @@ static enum err_code next_batch(struct extractor *x, struct package *p, enum sou
     p->attempted_seq = 0;
     p->out.trouble = (struct err)ERR_INIT;
     code = x->source->component->source->next(x->state, &limit, &p->out, state, err);
-    if (code == ERR_NONE && *state == SOURCE_BATCH) {
-        code = finish_batch(x, p, err);
-    }
-    return code;
+    return code == ERR_NONE && *state == SOURCE_BATCH ? finish_batch_surely(x, p, err) : code;
 }
 
 /* A source that failed is opened anew: its cursors in memory may be ahead of what was committed

@@ -20,8 +20,9 @@ enum action policy_turn(enum err_code code);
 
 #define BACKOFF_FIRST_US 50000
 #define BACKOFF_MAX_US   30000000
-#define ATTEMPTS_ONCE    6 /* with run --once: after this many failures in a row, give up and say so \
-                            */
+#define ATTEMPTS_ONCE                                                                              \
+    6 /* with run --once: after this many failures in a row, give up and say so                    \
+       */
 /* Doubles from BACKOFF_FIRST_US to BACKOFF_MAX_US, plus or minus a fifth. attempts from 1. */
 int64_t policy_backoff_us(int64_t attempts);
 

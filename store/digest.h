@@ -21,7 +21,7 @@ struct digest {
     int64_t rows;
     struct buf row; /* bytes of the row being added */
 };
-#define DIGEST_TEXT_BYTES 64
+#define DIGEST_TEXT_BYTES     64
 #define DIGEST_ROW_BYTES_MAX  ((size_t)2 << 30) /* a longer row is LIMIT */
 #define DIGEST_ROW_BYTES_KEPT ((size_t)1 << 20) /* memory kept from row to row */
 

@@ -18,9 +18,10 @@
 struct store;
 
 enum store_mode {
-    STORE_WRITE,  /* create if absent, take the lock, bring the catalog up to date */
-    STORE_READ,   /* read only; CONFIG when there is no store yet */
-    STORE_SCRATCH /* in memory, for checking a flow's SQL */
+    STORE_WRITE,   /* create if absent, take the lock, bring the catalog up to date */
+    STORE_READ,    /* read only; CONFIG when there is no store yet */
+    STORE_REBUILD, /* as STORE_WRITE, but leaves the flow\'s tables as they are */
+    STORE_SCRATCH  /* in memory, for checking a flow's SQL */
 };
 
 #define STORE_VERSION         1
@@ -160,6 +161,10 @@ MUST_CHECK enum err_code store_object_ensure(struct store *s, const char *name, 
 /* failure NULL: it works. Otherwise counts an attempt and keeps the message. */
 MUST_CHECK enum err_code store_transform_state(struct store *s, const char *transform,
                                                const struct err *failure, struct err *err);
+
+/* Drops every table a transform made, with queues and triggers; reference tables and staged data
+ * stay. */
+MUST_CHECK enum err_code store_drop_made(struct store *s, struct err *err);
 
 /* ---- reading back ---- */
 /* The digest of a user's table, over its user columns. out: DIGEST_TEXT_BYTES. */

@@ -188,7 +188,8 @@ static enum err_code catalog_create(struct store *s, struct err *err) {
                  STORE_VERSION, s->flow->name);
         code = store_execute(s, buf_c(&sql), err);
     }
-    for (size_t i = 0; code == ERR_NONE && i < s->flow->table_count; i++) {
+    bool with_tables = s->mode != STORE_REBUILD;
+    for (size_t i = 0; with_tables && code == ERR_NONE && i < s->flow->table_count; i++) {
         code = table_create(s, &s->flow->tables[i], err);
     }
     return code;

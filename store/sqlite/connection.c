@@ -89,7 +89,7 @@ static enum err_code connect(struct store *s, struct err *err) {
              "PRAGMA trusted_schema = ON;",
              (long long)(STORE_CACHE_BYTES / 1024));
     code = store_execute(s, buf_c(&sql), err);
-    if (code == ERR_NONE && s->mode == STORE_WRITE) {
+    if (code == ERR_NONE && (s->mode == STORE_WRITE || s->mode == STORE_REBUILD)) {
         code = store_execute(s, pragmas_write, err);
     }
     return code;
@@ -121,7 +121,7 @@ static enum err_code open_all(struct store *s, struct err *err) {
         return err_set(err, ERR_CONFIG, "there is no store at '%s' yet; `plumb run` creates it",
                        s->path);
     }
-    if (s->mode == STORE_WRITE) {
+    if (s->mode == STORE_WRITE || s->mode == STORE_REBUILD) {
         code = lock_take(s, err);
     }
     if (code == ERR_NONE) {

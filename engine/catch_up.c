@@ -1,0 +1,145 @@
+/* Staged batches for transforms that are behind: after a failure, when new, and for a replay.
+ *
+ * Batches are taken in the order in which they were staged, so that a rebuild sees what the first
+ * run saw. */
+#include "base/clock.h"
+#include "engine/policy.h"
+#include "engine/run_state.h"
+
+/* The oldest staged batch that map t has not applied. */
+static enum err_code next_batch(struct run *r, const struct flow_transform *t, int64_t *partition,
+                                int64_t *seq, bool *found, struct err *err) {
+    struct store_statement *st = NULL;
+    enum err_code code = store_prepare(r->store,
+                                       "SELECT b.partition, b.seq FROM _plumb_partitions p LEFT "
+                                       "JOIN _plumb_marks m ON m.partition = p.id AND "
+                                       "m.transform = ?1 JOIN _plumb_batches b ON b.partition = "
+                                       "p.id AND b.seq = coalesce(m.seq, 0) + 1 "
+                                       "WHERE p.source = ?2 ORDER BY b.id LIMIT 1",
+                                       &st, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    store_bind_str(st, 1, str_of(t->name));
+    store_bind_str(st, 2, str_of(t->source->name));
+    code = store_step(st, found, err);
+    if (code == ERR_NONE && *found) {
+        *partition = store_column_i64(st, 0);
+        *seq = store_column_i64(st, 1);
+    }
+    store_statement_free(st);
+    return code;
+}
+
+static enum err_code decode(struct run *r, const struct flow_source *source, struct decoded *out,
+                            struct err *err) {
+    size_t index = (size_t)(source - r->flow->sources);
+    enum err_code code = ERR_NONE;
+    if (r->decoders[index] == NULL) {
+        code = source->component->source->decoder(source->conf, &source->contract,
+                                                  &r->decoders[index], err);
+    }
+    if (code != ERR_NONE) {
+        return code;
+    }
+    arena_reset(&r->arena);
+    return decoder_run(r->decoders[index], &r->batch, &r->arena, out, err);
+}
+
+/* After the contract changed, decoding gives other rows and rejects than were written down. */
+static enum err_code note_decoding(struct run *r, const struct turn_input *in, struct err *err) {
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    buf_addf(&sql,
+             "DELETE FROM _plumb_rejects WHERE batch = %lld AND transform = '';"
+             "UPDATE _plumb_batches SET decoded = %zu, rejected = %zu WHERE id = %lld",
+             (long long)in->batch->id, in->decoded->rows.count, in->decoded->rejects.count,
+             (long long)in->batch->id);
+    enum err_code code = store_execute(r->store, buf_c(&sql), err);
+    for (size_t i = 0; code == ERR_NONE && i < in->decoded->rejects.count; i++) {
+        code = store_reject_add(r->store, in->batch->id, "", &in->decoded->rejects.items[i], err);
+    }
+    return code;
+}
+
+static enum err_code apply_staged(struct run *r, const struct flow_source *source,
+                                  int64_t partition, int64_t seq, struct err *err) {
+    struct store_batch info;
+    struct decoded decoded;
+    enum err_code code = store_load(r->store, partition, seq, &r->batch, &info, err);
+    if (code == ERR_NONE) {
+        code = decode(r, source, &decoded, err);
+    }
+    if (code != ERR_NONE) {
+        return code;
+    }
+    struct turn_input in = {source, &info, &decoded};
+    code = store_begin(r->store, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    bool same = info.decoded == (int64_t)decoded.rows.count &&
+                info.rejected == (int64_t)decoded.rejects.count;
+    if (r->options.replay || !same) {
+        code = note_decoding(r, &in, err);
+    }
+    if (code == ERR_NONE) {
+        code = turn_maps(r, &in, err);
+    }
+    if (code == ERR_NONE) {
+        code = turn_followers(r, err);
+    }
+    if (code == ERR_NONE) {
+        return store_commit(r->store, err);
+    }
+    store_rollback(r->store);
+    return code;
+}
+
+static bool may_try(const struct run *r, size_t index) {
+    const struct stage *stage = &r->stages[index];
+    return stage->attempts == 0 || (clock_monotonic_us() >= stage->next_try_us &&
+                                    !(r->options.once && stage->attempts >= ATTEMPTS_ONCE));
+}
+
+enum err_code catch_up(struct run *r, bool *worked, struct err *err) {
+    *worked = false;
+    for (size_t i = 0; i < r->flow->transform_count; i++) {
+        const struct flow_transform *t = &r->flow->transforms[i];
+        if (t->kind != TRANSFORM_MAP || !may_try(r, i)) {
+            continue;
+        }
+        int64_t partition = 0;
+        int64_t seq = 0;
+        enum err_code code = next_batch(r, t, &partition, &seq, worked, err);
+        if (code == ERR_NONE && *worked) {
+            code = apply_staged(r, t->source, partition, seq, err);
+            r->summary->replayed_batches++;
+            r->summary->turns++;
+        }
+        if (code != ERR_NONE || *worked) {
+            return code;
+        }
+    }
+    return ERR_NONE;
+}
+
+enum err_code replay_begin(struct run *r, struct err *err) {
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    buf_adds(&sql,
+             "DELETE FROM _plumb_marks; DELETE FROM _plumb_ledger; DELETE FROM _plumb_rejects;"
+             "DELETE FROM _plumb_transforms; DELETE FROM _plumb_fields; DELETE FROM "
+             "_plumb_schema_events;");
+    enum err_code code = store_begin(r->store, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    code = store_drop_made(r->store, err);
+    if (code == ERR_NONE) {
+        code = store_execute(r->store, buf_c(&sql), err);
+    }
+    if (code == ERR_NONE) {
+        return store_commit(r->store, err);
+    }
+    store_rollback(r->store);
+    return code;
+}

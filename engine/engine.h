@@ -1,0 +1,45 @@
+/* Running a flow: sources' threads fill packages, this thread turns them into committed tables.
+ *
+ *     source thread: extract -> seal -> decode --package--> this thread: one transaction per turn
+ *
+ * A turn stages the batch with its cursor, applies the maps that are up to date, lets sums and
+ * derives follow, writes ledger, rejects and marks, and commits once. Transforms that are behind
+ * (they failed, or are new) catch up from the staged batches between turns. */
+#ifndef PLUMB_ENGINE_ENGINE_H
+#define PLUMB_ENGINE_ENGINE_H
+
+#include "flow/flow.h"
+
+#define ENGINE_IDLE_US     200000 /* longest wait between looks at the queues and at `stop` */
+#define RETAIN_EVERY_TURNS 50
+#define RETAIN_BATCHES     500
+
+struct run_summary {
+    int64_t turns;
+    int64_t batches, records, decoded, rejected; /* of this run; rejected while decoding */
+    int64_t replayed_batches;
+    int64_t troubles;       /* partitions or sources with a problem at the end */
+    int64_t failing_stages; /* transforms that wait with their input kept */
+    int64_t duration_us;
+    int64_t first_commit_us; /* from the call to the first commit; -1 if none */
+};
+
+struct run_options {
+    bool once;   /* drain what is there and return */
+    bool replay; /* forget what transforms made, rebuild it from the staged batches; sources are not
+                    asked */
+    int64_t batch_rows; /* > 0: every batch has this many records; 0: adaptive */
+    /* Asked between turns; true ends the run after the present one. */
+    bool (*stop)(void *context);
+    /* Called after each turn, at most every 100 ms; for progress on a terminal. May be NULL. */
+    void (*progress)(void *context, const struct run_summary *so_far);
+    void *context;
+};
+
+/* Errors: CONFIG (the flow, or the store does not fit it), CONFLICT (another plumb runs on the
+ * store), CORRUPT, or with `once` what kept a source or transform from finishing. *summary is set
+ * in every case. */
+MUST_CHECK enum err_code engine_run(const struct flow *flow, const struct run_options *options,
+                                    struct run_summary *summary, struct err *err);
+
+#endif

@@ -1,0 +1,286 @@
+/* The loop: packages first, then what is behind, then wait. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/policy.h"
+#include "engine/run_state.h"
+
+#define CATCH_UP_ARENA_BYTES_MAX ((size_t)1 << 30)
+#define TURN_ARENA_BYTES_MAX     ((size_t)1 << 30)
+#define PROGRESS_EVERY_US        100000
+
+/* What was wrong in an earlier run is found again if it still is. */
+static enum err_code forget_troubles(struct run *r, struct err *err) {
+    return r->options.replay ? ERR_NONE
+                             : store_execute(r->store, "DELETE FROM _plumb_troubles", err);
+}
+
+static enum err_code open_sources(struct run *r, struct err *err) {
+    for (size_t i = 0; i < r->flow->source_count && !r->options.replay; i++) {
+        struct extractor *x = &r->extractors[i];
+        const struct flow_source *source = &r->flow->sources[i];
+        struct source_cursor *cursors = NULL;
+        size_t count = 0;
+        enum err_code code =
+            store_cursors(r->store, source->name, &r->source_arena, &cursors, &count, err);
+        if (code != ERR_NONE) {
+            return code;
+        }
+        x->source = source;
+        x->channel = &r->channel;
+        x->rows_fixed = r->options.batch_rows;
+        x->env = (struct source_env){.name = source->name,
+                                     .directory = r->flow->directory,
+                                     .once = r->options.once,
+                                     .record_bytes_max = source->common.record_bytes_max,
+                                     .cursors = cursors,
+                                     .cursor_count = count};
+    }
+    for (size_t i = 0; i < r->flow->source_count && !r->options.replay; i++) {
+        enum err_code code = extractor_start(&r->extractors[i], err);
+        if (code != ERR_NONE) {
+            return code;
+        }
+    }
+    return ERR_NONE;
+}
+
+static enum err_code open_run(struct run *r, struct err *err) {
+    enum err_code code =
+        store_open(r->flow, r->options.replay ? STORE_REBUILD : STORE_WRITE, &r->store, err);
+    if (code == ERR_NONE && r->options.replay) {
+        code = replay_begin(r, err);
+        if (code == ERR_NONE) {
+            /* Opened again, so that tables come back as the flow now says. */
+            store_close(r->store);
+            r->store = NULL;
+            code = store_open(r->flow, STORE_WRITE, &r->store, err);
+        }
+    }
+    if (code == ERR_NONE) {
+        code = plan_open(r->store, r->flow, &r->plan, err);
+    }
+    for (size_t i = 0; code == ERR_NONE && i < r->flow->transform_count; i++) {
+        code = cascade_retry_failed(r->plan, i, err);
+    }
+    if (code == ERR_NONE) {
+        code = forget_troubles(r, err);
+    }
+    return code == ERR_NONE ? open_sources(r, err) : code;
+}
+
+static struct extractor *extractor_of(struct run *r, const struct package *p) {
+    return &r->extractors[p->source - r->flow->sources];
+}
+
+static enum err_code handle(struct run *r, struct package *p, struct err *err) {
+    struct extractor *x = extractor_of(r, p);
+    enum err_code code = ERR_NONE;
+    switch (p->kind) {
+    case PACKAGE_BATCH:
+        code = turn_package(r, p, err);
+        break;
+    case PACKAGE_FAILED:
+    case PACKAGE_ERROR:
+    case PACKAGE_TROUBLE:
+        err_wrap(&p->out.trouble, "source '%s'", p->source->name);
+        log_error("source", &p->out.trouble);
+        code = turn_trouble(r, p, err);
+        x->has_ended = p->kind == PACKAGE_FAILED;
+        break;
+    case PACKAGE_END:
+        x->has_ended = true;
+        break;
+    }
+    channel_give_back(&r->channel, &x->free, p);
+    return code;
+}
+
+static bool sources_ended(const struct run *r) {
+    for (size_t i = 0; i < r->flow->source_count && !r->options.replay; i++) {
+        if (!r->extractors[i].has_ended) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The wait before a failed stage may be tried again, or ENGINE_IDLE_US; 0 with *over when none will
+ * be tried any more. */
+static int64_t next_wait(const struct run *r, bool *over) {
+    int64_t wait = ENGINE_IDLE_US;
+    int64_t now = clock_monotonic_us();
+    *over = true;
+    for (size_t i = 0; i < r->flow->transform_count; i++) {
+        const struct stage *stage = &r->stages[i];
+        if (stage->attempts == 0 || (r->options.once && stage->attempts >= ATTEMPTS_ONCE)) {
+            continue;
+        }
+        *over = false;
+        int64_t left = stage->next_try_us - now;
+        wait = left < wait ? left : wait;
+    }
+    return wait > 0 ? wait : 0;
+}
+
+/* One round of work that is not a package. */
+static enum err_code background(struct run *r, bool *worked, struct err *err) {
+    for (int64_t attempt = 1;; attempt++) {
+        err_clear(err);
+        enum err_code code = catch_up(r, worked, err);
+        if (code == ERR_NONE && !*worked) {
+            code = turn_cascade(r, worked, err);
+        }
+        if (code == ERR_NONE) {
+            return ERR_NONE;
+        }
+        if (policy_turn(code) != ACTION_RETRY) {
+            return code;
+        }
+        log_error("catch_up", err);
+        if (!turn_may_retry(r, attempt)) {
+            return code;
+        }
+    }
+}
+
+static enum err_code retain(struct run *r, struct err *err) {
+    if (r->flow->keep == KEEP_FOREVER || r->summary->turns % RETAIN_EVERY_TURNS != 0) {
+        return ERR_NONE;
+    }
+    int64_t dropped = 0;
+    enum err_code code = store_begin(r->store, err);
+    if (code == ERR_NONE) {
+        code = store_retain(r->store, RETAIN_BATCHES, &dropped, err);
+        if (code == ERR_NONE) {
+            code = store_commit(r->store, err);
+        } else {
+            store_rollback(r->store);
+        }
+    }
+    if (code != ERR_NONE && policy_turn(code) == ACTION_RETRY) {
+        log_error("retention", err);
+        return ERR_NONE; /* nothing depends on it now; the next round tries again */
+    }
+    return code;
+}
+
+static void report(struct run *r, bool last) {
+    int64_t now = clock_monotonic_us();
+    if (r->options.progress != NULL && (last || now - r->progress_us >= PROGRESS_EVERY_US)) {
+        r->progress_us = now;
+        r->summary->duration_us = now - r->started_us;
+        r->options.progress(r->options.context, r->summary);
+    }
+}
+
+static enum err_code loop(struct run *r, struct err *err) {
+    while (!run_should_stop(r)) {
+        bool over = false;
+        int64_t wait = next_wait(r, &over);
+        bool worked = false;
+        struct package *p = channel_take(&r->channel, 0);
+        enum err_code code = ERR_NONE;
+        if (p == NULL) {
+            code = background(r, &worked, err);
+            if (code == ERR_NONE && !worked && r->options.once && over && sources_ended(r)) {
+                return ERR_NONE;
+            }
+            p = code == ERR_NONE && !worked ? channel_take(&r->channel, wait) : NULL;
+        }
+        if (code == ERR_NONE && p != NULL) {
+            code = handle(r, p, err);
+            worked = true;
+        }
+        if (code == ERR_NONE && worked) {
+            code = retain(r, err);
+        }
+        if (code != ERR_NONE) {
+            return code;
+        }
+        report(r, false);
+    }
+    return ERR_NONE;
+}
+
+static enum err_code read_troubles(struct run *r, struct err *err) {
+    struct store_statement *st = NULL;
+    struct err query = ERR_INIT;
+    enum err_code code = store_prepare(
+        r->store, "SELECT source, partition, place, message FROM _plumb_troubles ORDER BY since_us",
+        &st, &query);
+    bool has_row = true;
+    while (code == ERR_NONE && has_row) {
+        code = store_step(st, &has_row, &query);
+        if (code == ERR_NONE && has_row && r->summary->troubles++ == 0) {
+            struct str partition = store_column_str(st, 1);
+            struct str message = store_column_str(st, 3);
+            err_set(err, ERR_UNAVAILABLE, "%.*s%s%.*s", STR_FMT(partition),
+                    partition.len > 0 ? ": " : "", STR_FMT(message));
+            err_where(err, "%.*s", STR_FMT(store_column_str(st, 2)));
+        }
+    }
+    store_statement_free(st);
+    if (code != ERR_NONE) {
+        *err = query;
+    }
+    return err->code;
+}
+
+/* With once, what kept the run from finishing is the run's error. */
+static enum err_code verdict(struct run *r, struct err *err) {
+    for (size_t i = 0; i < r->flow->transform_count; i++) {
+        if (r->stages[i].attempts > 0) {
+            r->summary->failing_stages++;
+            *err = r->stages[i].last;
+        }
+    }
+    enum err_code code = read_troubles(r, err);
+    return r->options.once ? code : ERR_NONE;
+}
+
+static void close_run(struct run *r) {
+    channel_stop(&r->channel);
+    for (size_t i = 0; i < r->flow->source_count; i++) {
+        if (r->extractors[i].source != NULL) {
+            extractor_stop(&r->extractors[i]);
+        }
+        decoder_free(r->decoders[i]);
+    }
+    plan_close(r->plan);
+    store_close(r->store);
+    channel_release(&r->channel);
+    batch_release(&r->batch);
+    arena_release(&r->arena);
+    arena_release(&r->turn_arena);
+    arena_release(&r->source_arena);
+    mem_free(r->stages);
+    mem_free(r->extractors);
+    mem_free(r->decoders);
+}
+
+enum err_code engine_run(const struct flow *flow, const struct run_options *options,
+                         struct run_summary *summary, struct err *err) {
+    *summary = (struct run_summary){.first_commit_us = -1};
+    struct run r = {
+        .flow = flow, .options = *options, .summary = summary, .started_us = clock_monotonic_us()};
+    r.stages = mem_alloc_array(flow->transform_count + 1, sizeof(*r.stages));
+    r.extractors = mem_alloc_array(flow->source_count + 1, sizeof(*r.extractors));
+    r.decoders = mem_alloc_array(flow->source_count + 1, sizeof(struct decoder *));
+    r.options.once = options->once || options->replay;
+    channel_init(&r.channel);
+    batch_init(&r.batch);
+    arena_init(&r.arena, CATCH_UP_ARENA_BYTES_MAX);
+    arena_init(&r.turn_arena, TURN_ARENA_BYTES_MAX);
+    arena_init(&r.source_arena, TURN_ARENA_BYTES_MAX);
+    enum err_code code = open_run(&r, err);
+    if (code == ERR_NONE) {
+        code = loop(&r, err);
+    }
+    if (code == ERR_NONE) {
+        code = verdict(&r, err);
+    }
+    report(&r, true);
+    summary->duration_us = clock_monotonic_us() - r.started_us;
+    close_run(&r);
+    return code;
+}

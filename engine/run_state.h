@@ -1,0 +1,63 @@
+/* What changes while a flow runs; shared by the files of engine/ on the store's thread. */
+#ifndef PLUMB_ENGINE_RUN_STATE_H
+#define PLUMB_ENGINE_RUN_STATE_H
+
+#include "engine/engine.h"
+#include "engine/extract.h"
+#include "transform/transform.h"
+
+/* A transform that failed waits until next_try_us (monotonic); its input is kept. */
+struct stage {
+    int64_t attempts;
+    int64_t next_try_us;
+    struct err last; /* of the last failure */
+};
+
+struct run {
+    const struct flow *flow;
+    struct run_options options;
+    struct run_summary *summary;
+    struct store *store;
+    struct plan *plan;
+    struct stage *stages; /* [flow->transform_count] */
+    struct channel channel;
+    struct extractor *extractors; /* [flow->source_count] */
+    struct decoder **decoders;    /* [flow->source_count], made when first needed */
+    struct batch batch;
+    struct arena arena;
+    struct arena turn_arena;   /* rejects of the present turn */
+    struct arena source_arena; /* cursors the sources were opened with */
+    bool more_cascade;         /* a derive took only part of its queue */
+    int64_t started_us;
+    int64_t progress_us;
+};
+
+/* ---- turn.c ---- */
+/* Stages and applies one package, retrying as policy says. */
+MUST_CHECK enum err_code turn_package(struct run *r, struct package *p, struct err *err);
+/* Records a source's trouble, or that it is over. */
+MUST_CHECK enum err_code turn_trouble(struct run *r, const struct package *p, struct err *err);
+/* Sums and derives alone; *worked when a queue held something. */
+MUST_CHECK enum err_code turn_cascade(struct run *r, bool *worked, struct err *err);
+
+/* A batch with its decoded rows, as a turn applies it. */
+struct turn_input {
+    const struct flow_source *source;
+    const struct store_batch *batch;
+    const struct decoded *decoded;
+};
+/* Within a transaction: every map of the source whose mark is the batch before this one. */
+MUST_CHECK enum err_code turn_maps(struct run *r, const struct turn_input *in, struct err *err);
+MUST_CHECK enum err_code turn_followers(struct run *r, struct err *err);
+MUST_CHECK enum err_code turn_rejects(struct run *r, const struct turn_input *in, struct err *err);
+/* Waits a backoff; false when asked to stop or, with once, when attempts are used up. */
+bool turn_may_retry(struct run *r, int64_t attempts);
+bool run_should_stop(const struct run *r);
+
+/* ---- catch_up.c ---- */
+/* One staged batch for one transform that is behind and not waiting; *worked when there was one. */
+MUST_CHECK enum err_code catch_up(struct run *r, bool *worked, struct err *err);
+/* Empties what transforms made, so that catching up rebuilds it. */
+MUST_CHECK enum err_code replay_begin(struct run *r, struct err *err);
+
+#endif

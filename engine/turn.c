@@ -1,0 +1,299 @@
+/* One turn: BEGIN, stage, maps, followers, COMMIT.
+ *
+ * Every transform runs under a savepoint of its own. One that fails is taken back, its failure is
+ * written down, and it waits out a backoff with its input kept, while the rest of the turn commits.
+ * A failure of the store itself rolls the whole turn back and the turn is tried again; after a
+ * commit with unknown outcome the partition's last batch number is read back. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "engine/policy.h"
+#include "engine/run_state.h"
+
+bool run_should_stop(const struct run *r) {
+    return r->options.stop != NULL && r->options.stop(r->options.context);
+}
+
+bool turn_may_retry(struct run *r, int64_t attempts) {
+    if ((r->options.once && attempts >= ATTEMPTS_ONCE) || run_should_stop(r)) {
+        return false;
+    }
+    clock_sleep_us(policy_backoff_us(attempts));
+    return true;
+}
+
+/* ---- one transform under its savepoint ---- */
+
+static enum err_code stage_failed(struct run *r, size_t index, const struct err *why,
+                                  struct err *err) {
+    struct stage *stage = &r->stages[index];
+    const char *name = r->flow->transforms[index].name;
+    stage->attempts++;
+    stage->last = *why;
+    stage->next_try_us = clock_monotonic_us() + policy_backoff_us(stage->attempts);
+    log_warn("transform", "flow=%s stage=%s attempt=%lld class=%s error=\"%s\"", r->flow->name,
+             name, (long long)stage->attempts, err_class(why->code), why->message);
+    return store_transform_state(r->store, name, why, err);
+}
+
+static enum err_code stage_worked(struct run *r, size_t index, struct err *err) {
+    struct stage *stage = &r->stages[index];
+    if (stage->attempts == 0) {
+        return ERR_NONE;
+    }
+    stage->attempts = 0;
+    stage->next_try_us = 0;
+    return store_transform_state(r->store, r->flow->transforms[index].name, NULL, err);
+}
+
+static bool stage_waits(const struct run *r, size_t index) {
+    const struct stage *stage = &r->stages[index];
+    if (stage->attempts == 0) {
+        return false;
+    }
+    return (r->options.once && stage->attempts >= ATTEMPTS_ONCE) ||
+           clock_monotonic_us() < stage->next_try_us;
+}
+
+typedef enum err_code (*stage_work)(struct run *r, size_t index, const void *input,
+                                    struct err *err);
+
+/* ERR_NONE when the work is done or the stage was put aside; anything else fails the turn. */
+static enum err_code stage_run(struct run *r, size_t index, stage_work work, const void *input,
+                               struct err *err) {
+    enum err_code code = store_savepoint(r->store, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    struct err why = ERR_INIT;
+    code = work(r, index, input, &why);
+    if (code == ERR_NONE) {
+        code = store_release(r->store, err);
+        return code == ERR_NONE ? stage_worked(r, index, err) : code;
+    }
+    err_wrap(&why, "transform '%s'", r->flow->transforms[index].name);
+    if (policy_transform(code) != ACTION_HOLD_STAGE) {
+        *err = why;
+        return code;
+    }
+    code = store_undo(r->store, err);
+    return code == ERR_NONE ? stage_failed(r, index, &why, err) : code;
+}
+
+static enum err_code apply_map(struct run *r, size_t index, const void *input, struct err *err) {
+    const struct turn_input *in = input;
+    const char *name = r->flow->transforms[index].name;
+    struct map_input map = {&in->decoded->rows, in->batch->id, in->batch->partition,
+                            in->batch->first_record};
+    struct ledger_line line;
+    struct reject_list rejects;
+    arena_reset(&r->turn_arena);
+    reject_list_init(&rejects, &r->turn_arena);
+    int64_t started = clock_monotonic_us();
+    enum err_code code = map_apply(r->plan, index, &map, &line, &rejects, err);
+    line.duration_us = clock_monotonic_us() - started;
+    for (size_t i = 0; code == ERR_NONE && i < rejects.count; i++) {
+        code = store_reject_add(r->store, in->batch->id, name, &rejects.items[i], err);
+    }
+    if (code == ERR_NONE) {
+        code = store_ledger_add(r->store, in->batch->id, name, &line, err);
+    }
+    return code == ERR_NONE
+               ? store_mark_set(r->store, name, in->batch->partition, in->batch->seq, err)
+               : code;
+}
+
+static enum err_code apply_follower(struct run *r, size_t index, const void *input,
+                                    struct err *err) {
+    (void)input;
+    bool more = false;
+    enum err_code code = cascade_apply(r->plan, index, &more, err);
+    r->more_cascade = r->more_cascade || more;
+    return code;
+}
+
+enum err_code turn_maps(struct run *r, const struct turn_input *in, struct err *err) {
+    for (size_t i = 0; i < r->flow->transform_count; i++) {
+        const struct flow_transform *t = &r->flow->transforms[i];
+        if (t->kind != TRANSFORM_MAP || t->source != in->source || stage_waits(r, i)) {
+            continue;
+        }
+        int64_t mark = 0;
+        enum err_code code = store_mark_get(r->store, t->name, in->batch->partition, &mark, err);
+        if (code == ERR_NONE && mark == in->batch->seq - 1) {
+            code = stage_run(r, i, apply_map, in, err);
+            fault_step("turn.map");
+        }
+        if (code != ERR_NONE) {
+            return code;
+        }
+    }
+    return ERR_NONE;
+}
+
+enum err_code turn_followers(struct run *r, struct err *err) {
+    r->more_cascade = false;
+    for (size_t i = 0; i < r->flow->transform_count; i++) {
+        if (r->flow->transforms[i].kind == TRANSFORM_MAP || stage_waits(r, i)) {
+            continue;
+        }
+        bool waits = false;
+        enum err_code code = cascade_waits(r->plan, i, &waits, err);
+        if (code == ERR_NONE && waits) {
+            code = stage_run(r, i, apply_follower, NULL, err);
+            fault_step("turn.follower");
+        }
+        if (code != ERR_NONE) {
+            return code;
+        }
+    }
+    return ERR_NONE;
+}
+
+enum err_code turn_rejects(struct run *r, const struct turn_input *in, struct err *err) {
+    enum err_code code = ERR_NONE;
+    const struct reject_list *rejects = &in->decoded->rejects;
+    for (size_t i = 0; code == ERR_NONE && i < rejects->count; i++) {
+        code = store_reject_add(r->store, in->batch->id, "", &rejects->items[i], err);
+    }
+    return code == ERR_NONE
+               ? store_drift_add(r->store, in->source, in->batch->id, &in->decoded->drift, err)
+               : code;
+}
+
+/* ---- a package ---- */
+
+static enum err_code stage_batch(struct run *r, struct package *p, struct store_batch *info,
+                                 bool *done, struct err *err) {
+    struct store_partition partition;
+    enum err_code code =
+        store_partition_get(r->store, p->source->name, p->out.partition, &partition, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    if (p->attempted_seq > 0 && partition.last_batch_seq >= p->attempted_seq) {
+        *done = true; /* the commit that was reported as failed did happen */
+        return ERR_NONE;
+    }
+    *info = (struct store_batch){.partition = partition.id,
+                                 .seq = partition.last_batch_seq + 1,
+                                 .first_record = p->out.first_record,
+                                 .decoded = (int64_t)p->decoded.rows.count,
+                                 .rejected = (int64_t)p->decoded.rejects.count};
+    if (p->out.first_record != partition.records) {
+        return err_set(err, ERR_INTERNAL,
+                       "source '%s' partition '%s': record %lld follows record %lld",
+                       p->source->name, p->out.partition, (long long)p->out.first_record,
+                       (long long)partition.records);
+    }
+    ASSERT(info->decoded + info->rejected == (int64_t)p->out.batch.count);
+    p->attempted_seq = p->out.batch.count > 0 ? info->seq : 0;
+    return store_stage(r->store, &p->out.batch, buf_str(&p->out.cursor), info, err);
+}
+
+static enum err_code turn_once(struct run *r, struct package *p, struct err *err) {
+    enum err_code code = store_begin(r->store, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    struct store_batch info = {.id = 0};
+    bool done = false;
+    code = stage_batch(r, p, &info, &done, err);
+    if (code == ERR_NONE && !done && info.id > 0) {
+        struct turn_input in = {p->source, &info, &p->decoded};
+        code = turn_rejects(r, &in, err);
+        if (code == ERR_NONE) {
+            code = turn_maps(r, &in, err);
+        }
+        if (code == ERR_NONE) {
+            code = turn_followers(r, err);
+        }
+    }
+    if (code == ERR_NONE && !done) {
+        struct err fine = ERR_INIT;
+        code = store_trouble_set(r->store, p->source->name, p->out.partition, &fine, err);
+    }
+    if (code == ERR_NONE) {
+        return store_commit(r->store, err);
+    }
+    store_rollback(r->store);
+    return code;
+}
+
+static void count_package(struct run *r, const struct package *p) {
+    r->summary->turns++;
+    r->summary->batches += p->out.batch.count > 0;
+    r->summary->records += p->out.batch.count;
+    r->summary->decoded += (int64_t)p->decoded.rows.count;
+    r->summary->rejected += (int64_t)p->decoded.rejects.count;
+    if (r->summary->first_commit_us < 0) {
+        r->summary->first_commit_us = clock_monotonic_us() - r->started_us;
+    }
+}
+
+enum err_code turn_package(struct run *r, struct package *p, struct err *err) {
+    for (int64_t attempt = 1;; attempt++) {
+        err_clear(err);
+        enum err_code code = turn_once(r, p, err);
+        if (code == ERR_NONE) {
+            p->committed = true;
+            count_package(r, p);
+            return ERR_NONE;
+        }
+        err_wrap(err, "source '%s', partition '%s'", p->source->name, p->out.partition);
+        if (policy_turn(code) != ACTION_RETRY) {
+            return code;
+        }
+        log_error("turn", err);
+        if (!turn_may_retry(r, attempt)) {
+            return code;
+        }
+    }
+}
+
+enum err_code turn_trouble(struct run *r, const struct package *p, struct err *err) {
+    for (int64_t attempt = 1;; attempt++) {
+        enum err_code code = store_begin(r->store, err);
+        if (code == ERR_NONE) {
+            code = store_trouble_set(r->store, p->source->name,
+                                     p->kind == PACKAGE_TROUBLE ? p->out.partition : "",
+                                     &p->out.trouble, err);
+            if (code == ERR_NONE) {
+                code = store_commit(r->store, err);
+            } else {
+                store_rollback(r->store);
+            }
+        }
+        if (code == ERR_NONE || policy_turn(code) != ACTION_RETRY || !turn_may_retry(r, attempt)) {
+            return code;
+        }
+    }
+}
+
+enum err_code turn_cascade(struct run *r, bool *worked, struct err *err) {
+    *worked = false;
+    for (size_t i = 0; i < r->flow->transform_count && !*worked; i++) {
+        if (!stage_waits(r, i)) {
+            enum err_code code = cascade_waits(r->plan, i, worked, err);
+            if (code != ERR_NONE) {
+                return code;
+            }
+        }
+    }
+    if (!*worked) {
+        return ERR_NONE;
+    }
+    enum err_code code = store_begin(r->store, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    code = turn_followers(r, err);
+    if (code == ERR_NONE) {
+        r->summary->turns++;
+        return store_commit(r->store, err);
+    }
+    store_rollback(r->store);
+    return code;
+}
