@@ -8,7 +8,7 @@
 #include "component/describe.h"
 
 #define HELP_COLUMNS 92 /* lines are wrapped here; fits a terminal of 100 */
-#define NAME_COLUMNS 18 /* room for option names */
+#define NAME_COLUMNS 20 /* room for option names */
 
 /* Words of text, wrapped, each line after `indent` spaces; the first line starts at column
  * `indent` already. An empty line in the text is kept. */

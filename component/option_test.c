@@ -301,11 +301,11 @@ static void help_names_every_option_once(void **state) {
         (void)snprintf(line, sizeof line, "\n  %s ", option_name(&options[i]));
         assert_int_equal(occurrences(buf_c(&b), line), 1);
     }
-    assert_non_null(strstr(buf_c(&b), "  wait            duration, default 5s, from 1ms to 1m\n"
-                                      "                  How long.\n"));
+    assert_non_null(strstr(buf_c(&b), "  wait              duration, default 5s, from 1ms to 1m\n"
+                                      "                    How long.\n"));
     assert_non_null(strstr(buf_c(&b), "First paragraph, in two lines.\n\nSecond paragraph.\n"));
     assert_non_null(strstr(buf_c(&b), "Example\n  sources:\n    x:\n      type: thing\n"));
-    assert_non_null(strstr(buf_c(&b), "\n  batch_rows_max  integer, default 20000, from 1 to "
+    assert_non_null(strstr(buf_c(&b), "\n  batch_rows_max    integer, default 20000, from 1 to "
                                       "1000000\n"));
 }
 
