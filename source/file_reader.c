@@ -266,7 +266,7 @@ static enum err_code take_fingerprint(const struct file_part *p, struct file_mar
 }
 
 static bool is_full(const struct batch *b, const struct source_limit *limit) {
-    return b->count >= limit->rows_max || b->raw.len >= limit->bytes_max;
+    return b->count >= limit->rows_max || (b->count > 0 && b->raw.len >= limit->bytes_max);
 }
 
 static enum err_code add_records(struct file_reader *r, struct file_part *p,

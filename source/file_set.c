@@ -276,6 +276,18 @@ static bool name_taken(const struct file_set *s, const char *name) {
     return false;
 }
 
+/* Whether a file that is new has its turn already, under another name. */
+static bool is_link(const struct file_set *s, const struct found *f) {
+    size_t at = (size_t)hash_inode(f->info.device, f->info.inode);
+    for (const struct file_part *p = index_next(s->by_inode, &at); p != NULL;
+         p = index_next(s->by_inode, &at)) {
+        if (p->device == f->info.device && p->inode == f->info.inode && p->present) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Pass 3: a new partition, named after its path and generation. */
 static struct file_part *new_generation(struct file_set *s, const struct found *f) {
     char name[BATCH_PARTITION_BYTES_MAX];
@@ -285,7 +297,10 @@ static struct file_part *new_generation(struct file_set *s, const struct found *
     }
     struct file_part *p = file_part_new(name, f->path);
     add_part(s, p);
+    p->device = f->info.device;
+    p->inode = f->info.inode;
     index_add(s->by_name, hash_text(name), p);
+    index_add(s->by_inode, hash_inode(p->device, p->inode), p);
     p->present = true;
     return p;
 }
@@ -459,7 +474,7 @@ static void build_indexes(struct file_set *s, size_t more) {
     index_free(&s->by_inode);
     index_free(&s->by_name);
     s->by_path = index_new(s->count);
-    s->by_inode = index_new(s->count);
+    s->by_inode = index_new(s->count + more);
     s->by_name = index_new(s->count + more);
     for (size_t i = 0; i < s->count; i++) {
         struct file_part *p = s->parts[i];
@@ -512,7 +527,7 @@ static enum err_code settle_all(struct scan *scan, struct err *err) {
     }
     for (size_t i = 0; i < scan->count; i++) {
         struct found *f = &scan->found[i];
-        if (f->alias) {
+        if (f->alias || (f->part == NULL && is_link(s, f))) {
             continue;
         }
         if (f->part == NULL) {
