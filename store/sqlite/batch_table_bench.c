@@ -39,10 +39,10 @@ static const struct schema schema = {columns, ARRAY_COUNT(columns)};
 #define QUEUE                                                                                      \
     "CREATE TABLE queue(block INTEGER, position INTEGER, PRIMARY KEY (block, position)) STRICT, "  \
     "WITHOUT ROWID;"                                                                               \
-    "CREATE TRIGGER queue_i AFTER INSERT ON transfers BEGIN INSERT OR IGNORE INTO queue VALUES "   \
-    "(new.block, new.position); END;"                                                              \
-    "CREATE TRIGGER queue_u AFTER UPDATE ON transfers BEGIN INSERT OR IGNORE INTO queue VALUES "   \
-    "(new.block, new.position); END;"
+    "CREATE TRIGGER queue_i AFTER INSERT ON transfers BEGIN INSERT INTO queue VALUES "             \
+    "(new.block, new.position) ON CONFLICT DO NOTHING; END;"                                       \
+    "CREATE TRIGGER queue_u AFTER UPDATE ON transfers BEGIN INSERT INTO queue VALUES "             \
+    "(new.block, new.position) ON CONFLICT DO NOTHING; END;"
 
 static void check(bool ok, const char *what) {
     if (!ok) {

@@ -141,6 +141,23 @@ static void null_is_null_and_empty_is_empty(void **state) {
         1);
 }
 
+static void a_cell_too_large_for_sqlite_is_an_error_of_the_statement(void **state) {
+    struct fixture *f = *state;
+    static const struct column columns[] = {{"a", TYPE_TEXT}, {"b", TYPE_BYTES}};
+    static const struct schema schema = {columns, 2};
+    struct rows rows;
+    struct err err = ERR_INIT;
+    assert_int_equal(rows_init(&rows, &schema, &f->arena, 1, &err), ERR_NONE);
+    /* The content is never read. */
+    rows_set_bytes(&rows, 0, (struct str){"x", (size_t)INT32_MAX + 1});
+    rows_set_bytes(&rows, 1, (struct str){"x", 1000000001}); /* SQLITE_LIMIT_LENGTH and one more */
+    rows_commit(&rows, 0);
+    batch_table_present(create(f, "t", &schema), &rows, 0, 1);
+    assert_int_equal(sqlite3_exec(f->db, "SELECT a FROM t", NULL, NULL, NULL), SQLITE_TOOBIG);
+    assert_int_equal(sqlite3_exec(f->db, "SELECT b FROM t", NULL, NULL, NULL), SQLITE_TOOBIG);
+    assert_int_equal(integer_of(f, "SELECT count(*) FROM t"), 1);
+}
+
 static void cells_keep_their_type_because_columns_have_no_affinity(void **state) {
     struct fixture *f = *state;
     static const struct column columns[] = {{"INTEGER", TYPE_TEXT}};
@@ -500,6 +517,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(every_type_arrives_as_documented),
         TEST(null_is_null_and_empty_is_empty),
+        TEST(a_cell_too_large_for_sqlite_is_an_error_of_the_statement),
         TEST(cells_keep_their_type_because_columns_have_no_affinity),
         TEST(only_the_presented_range_is_seen_in_order),
         TEST(without_rows_the_table_is_empty),

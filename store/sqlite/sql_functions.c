@@ -342,14 +342,17 @@ static void long_sum_add(sqlite3_context *context, sqlite3_value *v, bool negate
     }
 }
 
+/* With a second argument, its sign says whether the first is added or taken away. */
+static bool is_taken_away(int argc, sqlite3_value **argv) {
+    return argc == 2 && sqlite3_value_int64(argv[1]) < 0;
+}
+
 static void isum_step(sqlite3_context *context, int argc, sqlite3_value **argv) {
-    (void)argc;
-    long_sum_add(context, argv[0], false);
+    long_sum_add(context, argv[0], is_taken_away(argc, argv));
 }
 
 static void isum_inverse(sqlite3_context *context, int argc, sqlite3_value **argv) {
-    (void)argc;
-    long_sum_add(context, argv[0], true);
+    long_sum_add(context, argv[0], !is_taken_away(argc, argv));
 }
 
 static void isum_value(sqlite3_context *context) {
@@ -404,6 +407,11 @@ static const struct function functions[] = {
      .value = sum_value},
     {.name = "_plumb_isum",
      .arguments = 1,
+     .step = isum_step,
+     .inverse = isum_inverse,
+     .value = isum_value},
+    {.name = "_plumb_isum",
+     .arguments = 2,
      .step = isum_step,
      .inverse = isum_inverse,
      .value = isum_value},

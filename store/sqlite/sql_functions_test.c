@@ -350,6 +350,23 @@ static void isum_is_exact_between_the_limits(void **state) {
                  "_plumb_isum(): the sum does not fit 64 bits");
 }
 
+static void isum_with_a_sign_takes_away(void **state) {
+    sqlite3 *db = *state;
+    assert_gives(db, "_plumb_isum(column1, column2) FROM (VALUES (5, 1), (7, -1), (NULL, -1))",
+                 "-2");
+    assert_gives(db,
+                 "_plumb_isum(column1, column2) FROM (VALUES (-1, 1), (-9223372036854775808, -1))",
+                 "9223372036854775807"); /* whose negative does not fit 64 bits */
+    assert_fails(db, "_plumb_isum(-9223372036854775808, -1)",
+                 "_plumb_isum(): the sum does not fit 64 bits");
+    assert_fails(db, "_plumb_isum('1', -1)",
+                 "_plumb_isum(): argument 1 is TEXT, wanted an INTEGER");
+    assert_gives(db,
+                 "group_concat(s, ' ') FROM (SELECT _plumb_isum(column1, column2) OVER (ROWS 1 "
+                 "PRECEDING) AS s FROM (VALUES (5, 1), (7, -1), (-3, -1)))",
+                 "5 -2 -4");
+}
+
 static void isum_refuses_everything_but_integers(void **state) {
     sqlite3 *db = *state;
     assert_fails(db, "_plumb_isum(1.0)", "_plumb_isum(): argument 1 is REAL, wanted an INTEGER");
@@ -424,6 +441,7 @@ int main(void) {
         TEST(sum_works_in_groups_and_filters),
         TEST(sums_work_as_window_functions),
         TEST(isum_is_exact_between_the_limits),
+        TEST(isum_with_a_sign_takes_away),
         TEST(isum_refuses_everything_but_integers),
         TEST(iadd_adds_and_counts_null_as_zero),
         TEST(columns_of_int256_sort_and_index_as_numbers),
