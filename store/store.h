@@ -185,7 +185,8 @@ struct sql_facts {
     size_t read_count;
     bool has_aggregate;  /* AggStep, or a window function */
     bool has_sorter;     /* ORDER BY, GROUP BY, DISTINCT or UNION that holds rows back */
-    int batch_scans;     /* cursors over virtual tables */
+    bool has_compound;   /* UNION ALL and its kin, or a subquery kept in a table */
+    int batch_scans;     /* loops over the batch */
     bool has_join;       /* any other table or a table-valued function is read */
     bool batch_is_outer; /* the first loop is over the batch */
 };

@@ -165,7 +165,7 @@ static enum err_code check_row_by_row(const struct probe *p, struct err *err) {
     if (f->has_aggregate) {
         why = "aggregates rows: its result would depend on where a batch ends. Use a `sum` or a "
               "`derive` over the table";
-    } else if (f->has_sorter) {
+    } else if (f->has_sorter || f->has_compound) {
         why = "sorts, groups, or combines selects: its result would depend on where a batch ends. "
               "A map works row by row";
     } else if (f->batch_scans != 1) {

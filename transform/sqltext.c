@@ -53,7 +53,7 @@ void sql_column_types(struct buf *out, const struct schema *s) {
 
 void sql_wrap(struct buf *out, const char *relation, const char *body, const char *user_sql,
               size_t *prefix) {
-    buf_addf(out, "WITH %s AS (%s) SELECT * FROM (", relation, body);
+    buf_addf(out, "WITH %s AS NOT MATERIALIZED (%s) SELECT * FROM (", relation, body);
     *prefix = out->len;
     size_t len = strlen(user_sql);
     while (len > 0 && strchr("; \t\r\n", user_sql[len - 1]) != NULL) {

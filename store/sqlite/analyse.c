@@ -158,9 +158,12 @@ static enum err_code note_columns(sqlite3_stmt *stmt, struct sql_facts *out, str
 
 static void note_plan_line(struct sql_facts *out, const char *line, bool *first_seen) {
     bool is_loop = strncmp(line, "SCAN ", 5) == 0 || strncmp(line, "SEARCH ", 7) == 0;
-    if (strstr(line, "USE TEMP B-TREE") != NULL || strncmp(line, "MATERIALIZE", 11) == 0 ||
-        strncmp(line, "COMPOUND QUERY", 14) == 0 || strncmp(line, "MERGE", 5) == 0) {
+    if (strstr(line, "TEMP B-TREE") != NULL) {
         out->has_sorter = true;
+    }
+    if (strncmp(line, "COMPOUND QUERY", 14) == 0 || strncmp(line, "MERGE", 5) == 0 ||
+        strncmp(line, "MATERIALIZE", 11) == 0) {
+        out->has_compound = true;
     }
     if (!is_loop) {
         return;
