@@ -10,8 +10,8 @@
  *     PLUMB_FAULT=kill:12          SIGKILL ourselves at the 12th durable step
  *     PLUMB_FAULT=count            at exit print how often each kind was reached to stderr, as
  *                                  "fault: alloc=5 file=3 store=9 net=0 step=12"
- * Kinds: alloc file store net kill. Several, comma-separated. Counters are process-wide and
- * thread-safe. */
+ *
+ * Kinds: alloc file store net kill. Several, comma-separated. Counters are process-wide and thread-safe. */
 #ifndef PLUMB_BASE_FAULT_H
 #define PLUMB_BASE_FAULT_H
 

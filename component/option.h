@@ -6,9 +6,9 @@
  *
  *     struct file_conf { const char *path; int64_t poll_us; };
  *     static const struct option options[] = {
- *         OPTION_STR(struct file_conf, path, .flags = OPTION_REQUIRED, .doc = "Glob of files to
- * read.", .example = "data/orders-?.jsonl"), OPTION_DURATION(struct file_conf, poll_us, .name =
- * "poll", .def = "250ms", .doc = "..."),
+ *         OPTION_STR(struct file_conf, path, .flags = OPTION_REQUIRED, .doc = "Glob of files to read.",
+ *                    .example = "data/orders-?.jsonl"),
+ *         OPTION_DURATION(struct file_conf, poll_us, .name = "poll", .def = "250ms", .doc = "..."),
  *     };
  *
  * The macros prove at compile time that the member has the option's C type. */

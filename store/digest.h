@@ -6,10 +6,11 @@
  *   int64     'i' + 8 bytes two's complement big-endian      bool: 'b' + 1 byte 0/1
  *   timestamp 'T' + 8 bytes as int64 (microseconds)
  *   float64   'f' + 8 bytes IEEE 754 big-endian (-0.0 as 0.0)
- *   text      't' + u32 big-endian length + UTF-8 bytes      json: 'j' likewise     bytes: 'x'
- * likewise int256    'I' + u32 big-endian length + decimal text Row hash: XXH3-128 of the row
- * bytes. Table: the sum of the row hashes modulo 2^128 and the number of rows. Text: "<rows>-<32
- * hex digits of the sum>". */
+ *   text      't' + u32 big-endian length + UTF-8 bytes      json: 'j' likewise     bytes: 'x' likewise
+ *   int256    'I' + u32 big-endian length + decimal text
+ *
+ * Row hash: XXH3-128 of the row bytes. Table: the sum of the row hashes modulo 2^128, and the number of rows.
+ * Text: "<rows>-<32 hex digits of the sum>". */
 #ifndef PLUMB_STORE_DIGEST_H
 #define PLUMB_STORE_DIGEST_H
 

@@ -1,11 +1,11 @@
 /* A thin VFS over SQLite's default one, named "plumb".
  *
- * - Every xOpen, xWrite, xSync, xTruncate and xDelete passes the STORE fault point (SQLITE_IOERR_*,
- * SQLITE_CANTOPEN; every third injected write fault is SQLITE_FULL) and, just before xWrite,
- * xTruncate, xSync and xDelete do their work, fault_step("store.<op>"); a step whose turn it is to
- * die on a write first writes half of the bytes.
- * - SQL's 'now' does not exist: xCurrentTime fails, so date('now') is NULL and cannot make a table
- * depend on when it ran. Costs one indirect call per operation when unarmed. Thread-safe. */
+ * - Every xOpen, xWrite, xSync, xTruncate and xDelete passes the STORE fault point (SQLITE_IOERR_*, SQLITE_CANTOPEN;
+ *   every third injected write fault is SQLITE_FULL) and, just before xWrite, xTruncate, xSync and xDelete do their work,
+ *   fault_step("store.<op>"); a step whose turn it is to die on a write first writes half of the bytes.
+ * - SQL's 'now' does not exist: xCurrentTime fails, so date('now') is NULL and cannot make a table depend on when it ran.
+ *
+ * Costs one indirect call per operation when unarmed. Thread-safe. */
 #ifndef PLUMB_STORE_SQLITE_VFS_H
 #define PLUMB_STORE_SQLITE_VFS_H
 
