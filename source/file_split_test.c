@@ -173,24 +173,24 @@ static void check_all_splits(bool csv, enum file_compression c, size_t records) 
 
 static void any_split_of_plain_lines_gives_the_same_records(void **state) {
     (void)state;
-    check_all_splits(false, COMPRESSION_NONE, 1500);
+    check_all_splits(false, COMPRESSION_NONE, 500);
 }
 
 static void any_split_of_plain_csv_gives_the_same_records(void **state) {
     (void)state;
-    check_all_splits(true, COMPRESSION_NONE, 1500);
+    check_all_splits(true, COMPRESSION_NONE, 500);
 }
 
 static void any_split_of_gzip_gives_the_same_records(void **state) {
     (void)state;
-    check_all_splits(false, COMPRESSION_GZIP, 150);
-    check_all_splits(true, COMPRESSION_GZIP, 150);
+    check_all_splits(false, COMPRESSION_GZIP, 100);
+    check_all_splits(true, COMPRESSION_GZIP, 100);
 }
 
 static void any_split_of_zstd_gives_the_same_records(void **state) {
     (void)state;
-    check_all_splits(false, COMPRESSION_ZSTD, 150);
-    check_all_splits(true, COMPRESSION_ZSTD, 150);
+    check_all_splits(false, COMPRESSION_ZSTD, 100);
+    check_all_splits(true, COMPRESSION_ZSTD, 100);
 }
 
 /* ---- compressed files that are not whole ---- */
