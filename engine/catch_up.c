@@ -114,6 +114,7 @@ enum err_code catch_up(struct run *r, bool *worked, struct err *err) {
         if (code == ERR_NONE && *worked) {
             code = apply_staged(r, t->source, partition, seq, err);
             r->summary->replayed_batches++;
+            r->summary->rejected += code == ERR_NONE ? r->turn_rejected : 0;
             r->summary->turns++;
         }
         if (code != ERR_NONE || *worked) {

@@ -16,7 +16,8 @@
 
 struct run_summary {
     int64_t turns;
-    int64_t batches, records, decoded, rejected; /* of this run; rejected while decoding */
+    int64_t batches, records, decoded; /* of this run */
+    int64_t rejected;                  /* while decoding or by a transform */
     int64_t replayed_batches;
     int64_t troubles;       /* partitions or sources with a problem at the end */
     int64_t failing_stages; /* transforms that wait with their input kept */

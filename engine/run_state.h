@@ -27,6 +27,7 @@ struct run {
     struct arena arena;
     struct arena turn_arena;   /* rejects of the present turn */
     struct arena source_arena; /* cursors the sources were opened with */
+    int64_t turn_rejected;     /* rows maps rejected in the present turn */
     bool more_cascade;         /* a derive took only part of its queue */
     int64_t started_us;
     int64_t progress_us;

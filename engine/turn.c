@@ -100,6 +100,9 @@ static enum err_code apply_map(struct run *r, size_t index, const void *input, s
     if (code == ERR_NONE) {
         code = store_ledger_add(r->store, in->batch->id, name, &line, err);
     }
+    if (code == ERR_NONE) {
+        r->turn_rejected += line.rejected;
+    }
     return code == ERR_NONE
                ? store_mark_set(r->store, name, in->batch->partition, in->batch->seq, err)
                : code;
@@ -115,6 +118,7 @@ static enum err_code apply_follower(struct run *r, size_t index, const void *inp
 }
 
 enum err_code turn_maps(struct run *r, const struct turn_input *in, struct err *err) {
+    r->turn_rejected = 0;
     for (size_t i = 0; i < r->flow->transform_count; i++) {
         const struct flow_transform *t = &r->flow->transforms[i];
         if (t->kind != TRANSFORM_MAP || t->source != in->source || stage_waits(r, i)) {
@@ -227,7 +231,7 @@ static void count_package(struct run *r, const struct package *p) {
     r->summary->batches += p->out.batch.count > 0;
     r->summary->records += p->out.batch.count;
     r->summary->decoded += (int64_t)p->decoded.rows.count;
-    r->summary->rejected += (int64_t)p->decoded.rejects.count;
+    r->summary->rejected += (int64_t)p->decoded.rejects.count + r->turn_rejected;
     if (r->summary->first_commit_us < 0) {
         r->summary->first_commit_us = clock_monotonic_us() - r->started_us;
     }

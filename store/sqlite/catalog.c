@@ -118,9 +118,14 @@ static enum err_code table_matches(struct store *s, const struct flow_table *t, 
     code = sqlite_row(s, stmt, "read schema", exists, err);
     if (code == ERR_NONE && *exists && !str_equal_c(sqlite_text(stmt, 0), ddl)) {
         struct str found = sqlite_text(stmt, 0);
-        code = node_error(
-            t->node, err,
-            "table '%s' is declared otherwise than it was made; the store '%s' has: %.*s. Put the "
+        const char *way =
+            t->is_reference ? "change the table with ALTER TABLE, or put the declaration back"
+                            : "rebuild it from the staged raw data with `plumb replay`, or put the "
+                              "declaration back";
+        code =
+            node_error(t->node, err,
+                       "table '%s' is declared otherwise than it was made: %s. The store has %.*s",
+                       t->name, way, STR_FMT(found)); the store '%s' has: %.*s. Put the "
             "declaration back, or rename the table, or start a new store and `plumb replay` into "
             "it",
             t->name, s->path, STR_FMT(found));
