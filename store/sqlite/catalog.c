@@ -105,6 +105,54 @@ static void table_columns(const struct flow *flow, const struct flow_table *t, s
     buf_adds(out, ")");
 }
 
+/* Whether the table has the same columns, types and key; ALTER TABLE may have left another text and order. */
+static enum err_code same_columns(struct store *s, const struct flow_table *t, bool *same,
+                                  struct err *err) {
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    buf_adds(&sql, "CREATE TEMP TABLE _plumb_expected(");
+    table_columns(s->flow, t, &sql);
+    buf_adds(&sql, ") STRICT, WITHOUT ROWID");
+    enum err_code code = store_execute(s, buf_c(&sql), err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    static const char *const sides[][2] = {{"_plumb_expected', 'temp", NULL},
+                                           {NULL, "_plumb_expected', 'temp"}};
+    *same = true;
+    for (size_t i = 0; code == ERR_NONE && i < ARRAY_COUNT(sides); i++) {
+        int64_t differing = 0;
+        bool found = false;
+        char *table = mem_printf("%s', 'main", t->name);
+        buf_clear(&sql);
+        buf_addf(&sql,
+                 "SELECT count(*) FROM (SELECT name, type, \"notnull\", pk FROM "
+                 "pragma_table_xinfo('%s') EXCEPT "
+                 "SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo('%s'))",
+                 sides[i][0] != NULL ? sides[i][0] : table,
+                 sides[i][1] != NULL ? sides[i][1] : table);
+        code = store_get_i64(s, buf_c(&sql), &differing, &found, err);
+        *same = *same && differing == 0;
+        mem_free(table);
+    }
+    return code == ERR_NONE ? store_execute(s, "DROP TABLE temp._plumb_expected", err) : code;
+}
+
+static enum err_code refuse_other_columns(struct store *s, const struct flow_table *t,
+                                          const char *found, struct err *err) {
+    bool same = false;
+    enum err_code code = same_columns(s, t, &same, err);
+    if (code != ERR_NONE || same) {
+        return code;
+    }
+    const char *way = t->is_reference
+                          ? "change the table with ALTER TABLE, or put the declaration back"
+                          : "rebuild it from the staged raw data with `plumb replay`, or put the "
+                            "declaration back";
+    return node_error(t->node, err,
+                      "table '%s' is declared otherwise than it was made: %s. The store has %s",
+                      t->name, way, found);
+}
+
 static enum err_code table_matches(struct store *s, const struct flow_table *t, const char *ddl,
                                    bool *exists, struct err *err) {
     sqlite3_stmt *stmt = NULL;
@@ -116,21 +164,16 @@ static enum err_code table_matches(struct store *s, const struct flow_table *t, 
     }
     sqlite_bind(stmt, 1, str_of(t->name));
     code = sqlite_row(s, stmt, "read schema", exists, err);
+    char *found = NULL;
     if (code == ERR_NONE && *exists && !str_equal_c(sqlite_text(stmt, 0), ddl)) {
-        struct str found = sqlite_text(stmt, 0);
-        const char *way =
-            t->is_reference ? "change the table with ALTER TABLE, or put the declaration back"
-                            : "rebuild it from the staged raw data with `plumb replay`, or put the "
-                              "declaration back";
-        code =
-            node_error(t->node, err,
-                       "table '%s' is declared otherwise than it was made: %s. The store has %.*s",
-                       t->name, way, STR_FMT(found)); the store '%s' has: %.*s. Put the "
-            "declaration back, or rename the table, or start a new store and `plumb replay` into "
-            "it",
-            t->name, s->path, STR_FMT(found));
+        struct str text = sqlite_text(stmt, 0);
+        found = mem_strndup(text.ptr, text.len);
     }
     sqlite3_finalize(stmt);
+    if (found != NULL) {
+        code = refuse_other_columns(s, t, found, err);
+        mem_free(found);
+    }
     return code;
 }
 
@@ -141,7 +184,10 @@ static enum err_code table_create(struct store *s, const struct flow_table *t, s
     buf_adds(&ddl, ") STRICT, WITHOUT ROWID");
     bool exists = false;
     enum err_code code = table_matches(s, t, buf_c(&ddl), &exists, err);
-    if (code == ERR_NONE && !exists) {
+    if (code != ERR_NONE) {
+        return code;
+    }
+    if (!exists) {
         code = store_execute(s, buf_c(&ddl), err);
     }
     for (size_t i = 0; code == ERR_NONE && i < t->index_count; i++) {
