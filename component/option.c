@@ -4,6 +4,7 @@
  * reached through its offset with memcpy; the macros of option.h have proved its type. */
 #include "component/option.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -298,4 +299,71 @@ enum err_code options_parse(const struct option *options, size_t count, const st
         }
     }
     return code;
+}
+
+/* ---- what shapes records ---- */
+
+static void add_shape_text(const char *name, struct str text, struct buf *out) {
+    buf_addf(out, "option %s %zu:", name, text.len);
+    buf_addstr(out, text);
+    buf_addc(out, '\n');
+}
+
+/* Every value is written as its member holds it: text that means the same (64KiB, 65536) shapes
+ * the same records. */
+static void add_shape(const struct option *o, const char *member, struct buf *out) {
+    const char *name = option_name(o);
+    switch (o->type) {
+    case OPTION_TYPE_STRING: {
+        const char *value = NULL;
+        memcpy(&value, member, sizeof value);
+        if (value != NULL) {
+            add_shape_text(name, str_of(value), out);
+        }
+        return;
+    }
+    case OPTION_TYPE_BOOL:
+        buf_addf(out, "option %s %d\n", name, *(const bool *)member);
+        return;
+    case OPTION_TYPE_INT:
+    case OPTION_TYPE_DURATION:
+    case OPTION_TYPE_SIZE: {
+        int64_t value = 0;
+        memcpy(&value, member, sizeof value);
+        buf_addf(out, "option %s %" PRId64 "\n", name, value);
+        return;
+    }
+    case OPTION_TYPE_ENUM: { /* the word: choices may be added before others */
+        int64_t value = 0;
+        memcpy(&value, member, sizeof value);
+        add_shape_text(name, str_of(o->choices[value]), out);
+        return;
+    }
+    case OPTION_TYPE_FLOAT: {
+        double value = 0;
+        memcpy(&value, member, sizeof value);
+        buf_addf(out, "option %s %.17g\n", name, value);
+        return;
+    }
+    case OPTION_TYPE_CHAR:
+        buf_addf(out, "option %s %d\n", name, (unsigned char)*member);
+        return;
+    case OPTION_TYPE_LIST: {
+        struct option_list list = {NULL, 0};
+        memcpy(&list, member, sizeof list);
+        buf_addf(out, "option %s %zu items\n", name, list.count);
+        for (size_t i = 0; i < list.count; i++) {
+            add_shape_text(name, str_of(list.items[i]), out);
+        }
+        return;
+    }
+    }
+}
+
+void options_shape(const struct option *options, size_t count, const void *conf, struct buf *out) {
+    for (size_t i = 0; i < count; i++) {
+        if ((options[i].flags & OPTION_SHAPES) != 0) {
+            add_shape(&options[i], (const char *)conf + options[i].offset, out);
+        }
+    }
 }

@@ -33,6 +33,7 @@ enum option_type {
 #define OPTION_SECRET     2u /* masked everywhere */
 #define OPTION_ADVANCED   4u /* listed last in help */
 #define OPTION_DEPRECATED 8u
+#define OPTION_SHAPES     16u /* changes what records decode to: part of a map's definition */
 
 struct option_list {
     const char *const *items;
@@ -74,6 +75,10 @@ struct option {
 static inline const char *option_name(const struct option *o) {
     return o->name != NULL ? o->name : o->member;
 }
+
+/* Adds "name value" of every option with OPTION_SHAPES in conf to out, given or default, in the
+ * table's order; unambiguous, for hashing. */
+void options_shape(const struct option *options, size_t count, const void *conf, struct buf *out);
 
 /* Reads map into conf (zeroed, of the descriptor's size): defaults, then given values, bounds,
  * required ones. Keys in `handled` (NULL-terminated, may be NULL) belong to somebody else and are

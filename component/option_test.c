@@ -263,6 +263,41 @@ static void a_full_arena_is_an_error(void **state) {
     arena_release(&arena);
 }
 
+/* ---- what shapes records ---- */
+
+static void what_shapes_records_is_told_by_value(void **state) {
+    (void)state;
+    static const char *const names[] = {"a", "b"};
+    struct conf conf = {.text = "x\ny",
+                        .flag = true,
+                        .number = -3,
+                        .real = 0.5,
+                        .wait_us = 7,
+                        .size = 4096,
+                        .mode = 1,
+                        .letter = ';',
+                        .names = {names, 2}};
+    struct option shaping[ARRAY_COUNT(options)];
+    for (size_t i = 0; i < ARRAY_COUNT(options); i++) {
+        shaping[i] = options[i];
+        shaping[i].flags |= OPTION_SHAPES;
+    }
+    AUTO_BUF b = BUF_INIT(BUF_TEXT_MAX);
+    options_shape(shaping, ARRAY_COUNT(shaping), &conf, &b);
+    AUTO_BUF want = BUF_INIT(BUF_TEXT_MAX);
+    buf_addf(&want,
+             "option text 3:x\ny\noption flag 1\noption number -3\noption at_least 0\n"
+             "option real 0.5\noption wait 7\noption size 4096\noption mode %zu:%s\n"
+             "option letter 59\noption names 2 items\noption names 1:a\noption names 1:b\n"
+             "option none 0 items\n",
+             strlen(modes[1]), modes[1]);
+    assert_string_equal(buf_c(&b), buf_c(&want));
+    buf_clear(&b);
+    buf_adds(&b, "-");
+    options_shape(options, ARRAY_COUNT(options), &conf, &b);
+    assert_string_equal(buf_c(&b), "-"); /* none of them says so */
+}
+
 /* ---- words and generated texts ---- */
 
 static void bounds_are_described_in_their_unit(void **state) {
@@ -421,6 +456,7 @@ int main(void) {
         cmocka_unit_test(an_unknown_key_is_refused_with_the_nearest),
         cmocka_unit_test(a_wrong_default_is_our_mistake),
         cmocka_unit_test(a_full_arena_is_an_error),
+        cmocka_unit_test(what_shapes_records_is_told_by_value),
         cmocka_unit_test(bounds_are_described_in_their_unit),
         cmocka_unit_test(help_names_every_option_once),
         cmocka_unit_test(help_lists_advanced_options_last),

@@ -138,6 +138,7 @@ static void add_value(struct buf *b, const char *field, const struct value *v) {
 static void add_contract(struct buf *b, const struct flow_source *s) {
     add_c(b, "source", s->name);
     add_c(b, "component", s->component->name);
+    options_shape(s->component->options, s->component->option_count, s->conf, b);
     add_number(b, "unknown", (int64_t)s->contract.unknown);
     for (size_t i = 0; i < s->contract.schema.count; i++) {
         const struct contract_column *c = &s->contract.columns[i];

@@ -85,6 +85,10 @@ static void what_shapes_results_changes_the_definition(void **state) {
     assert_true(changes("max: 9", "one_of: [a]", "m"));
     assert_true(changes("max: 9", "path: /v/w", "m"));
     assert_true(changes("path: x,", "path: x, unknown: reject,", "m"));
+    assert_true(changes("path: x,", "path: x, format: csv,", "m"));
+    assert_true(changes("path: x,", "path: x, delimiter: ';',", "m"));
+    assert_true(changes("path: x,", "path: x, 'null': '-',", "m"));
+    assert_true(changes("path: x,", "path: x, 'null': '',", "m"));
     assert_true(changes(", latest_by: n", "", "m"));
     assert_true(changes("latest_by: n", "latest_by: [n, v]", "m"));
     assert_true(changes("latest_by: n", "latest_by: n, delete_when: n = 0", "m"));
@@ -100,11 +104,19 @@ static void what_does_not_shape_results_does_not(void **state) {
     (void)state;
     assert_false(changes("flow: f", "flow: g", "m"));
     assert_false(changes("path: x", "path: elsewhere", "m"));
+    assert_false(changes("path: x", "path: x, format: jsonl", "m")); /* the default */
     assert_false(changes("path: x", "path: x, batch_rows_max: 5", "m"));
     assert_false(
         changes("SELECT k, v, 1 AS n FROM batch", "SELECT k, v,  1 AS n FROM batch;", "m"));
     assert_false(changes("v: text, n: int64}", "v: text, n: int64}, indexes: [[n]]", "m"));
     assert_false(changes("max: 9", "max: 8", "d"));
+}
+
+static void different_options_give_different_definitions(void **state) {
+    (void)state;
+    const struct hash128 delimiter = hash_of("path: x,", "path: x, delimiter: '-',", "m");
+    const struct hash128 null_text = hash_of("path: x,", "path: x, 'null': '-',", "m");
+    assert_false(hash128_equal(delimiter, null_text));
 }
 
 static void definitions_of_different_transforms_differ(void **state) {
@@ -123,6 +135,7 @@ int main(void) {
         cmocka_unit_test(quotes_of_postgres_are_kept),
         cmocka_unit_test(what_shapes_results_changes_the_definition),
         cmocka_unit_test(what_does_not_shape_results_does_not),
+        cmocka_unit_test(different_options_give_different_definitions),
         cmocka_unit_test(definitions_of_different_transforms_differ),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

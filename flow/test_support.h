@@ -30,11 +30,20 @@ static const struct option test_http_options[] = {
 
 struct test_file_conf {
     const char *path;
+    int64_t format;
+    char delimiter;
+    const char *null;
 };
+
+static const char *const test_formats[] = {"jsonl", "csv", NULL};
 
 static const struct option test_file_options[] = {
     OPTION_STR(struct test_file_conf, path, .flags = OPTION_REQUIRED,
                .doc = "Glob of files to read.", .example = "data/*.jsonl"),
+    OPTION_ENUM(struct test_file_conf, format, .def = "jsonl", .choices = test_formats,
+                .flags = OPTION_SHAPES, .doc = "What a record is."),
+    OPTION_CHAR(struct test_file_conf, delimiter, .flags = OPTION_SHAPES, .doc = "Between cells."),
+    OPTION_STR(struct test_file_conf, null, .flags = OPTION_SHAPES, .doc = "Text of no value."),
 };
 
 /* A check that has an opinion, to see that it is asked: no file may be called "forbidden". */

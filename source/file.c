@@ -38,26 +38,26 @@ static const struct option options[] = {
                .doc = "The files to read: a path or a pattern with `*`, `?`, `[a-z]` and `**` (any "
                       "depth), relative to the flow's directory.",
                .example = "data/orders-*.jsonl"),
-    OPTION_ENUM(struct file_conf, format, .def = "auto", .choices = formats,
+    OPTION_ENUM(struct file_conf, format, .def = "auto", .choices = formats, .flags = OPTION_SHAPES,
                 .doc =
                     "What a record is: a line of JSON (`jsonl`), a CSV record under a header line "
                     "(`csv`), or a line that a pattern takes apart (`lines`). `auto` goes by the "
                     "name: .jsonl, .ndjson and .json, .csv and .tsv.",
                 .example = "csv"),
-    OPTION_STR(struct file_conf, pattern,
+    OPTION_STR(struct file_conf, pattern, .flags = OPTION_SHAPES,
                .doc =
                    "For `lines`: a PCRE2 pattern; its named groups are the fields of the record.",
                .example = "'^(?<time>\\S+) (?<level>\\w+) (?<message>.*)$'"),
-    OPTION_CHAR(struct file_conf, delimiter,
+    OPTION_CHAR(struct file_conf, delimiter, .flags = OPTION_SHAPES,
                 .doc = "For `csv`: what stands between two cells; a comma, in .tsv files a tab, "
                        "unless given.",
                 .example = "';'"),
-    OPTION_CHAR(struct file_conf, quote, .def = "\"",
+    OPTION_CHAR(struct file_conf, quote, .def = "\"", .flags = OPTION_SHAPES,
                 .doc =
                     "For `csv`: what surrounds cells with delimiters or newlines in them; doubled "
                     "inside it stands for itself.",
                 .example = "\"'\""),
-    OPTION_STR(struct file_conf, null, .def = "",
+    OPTION_STR(struct file_conf, null, .def = "", .flags = OPTION_SHAPES,
                .doc = "For `csv`: an unquoted cell with this text is no value.", .example = "NULL"),
     OPTION_ENUM(struct file_conf, compression, .def = "auto", .choices = compressions,
                 .doc = "How the files are compressed; `auto` looks at their first bytes.",
