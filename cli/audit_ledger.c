@@ -1,0 +1,111 @@
+/* How it works: each check is a list of SELECTs that give a place and what is wrong there, and a
+ * SELECT that counts what they look at. A batch is named by its source, partition and number. */
+#include "cli/audit.h"
+
+#define PARTITION_NAME "coalesce(p.source || ' ' || p.name, 'partition ' || b.partition)"
+#define BATCH_NAME     PARTITION_NAME " || ', batch ' || b.seq"
+#define BATCHES        "_plumb_batches b LEFT JOIN _plumb_partitions p ON p.id = b.partition"
+
+#define LINES                                                                                      \
+    "_plumb_ledger l JOIN _plumb_batches b ON b.id = l.batch LEFT JOIN _plumb_partitions p ON "    \
+    "p.id = b.partition"
+
+#define SELECTS_MAX 4
+
+static const struct {
+    const char *name;
+    const char *claim;
+    const char *examined;
+    const char *selects[SELECTS_MAX];
+} checks[] = {
+    {"sequence",
+     "batches of a partition are numbered 1, 2, 3 ... and none is missing",
+     "SELECT count(*) FROM _plumb_batches",
+     {"SELECT " BATCH_NAME ", 'expected batch ' || (b.before + 1) FROM (SELECT *, lag(seq, 1, 0) "
+      "OVER (PARTITION BY partition ORDER BY seq) AS before FROM _plumb_batches) b LEFT JOIN "
+      "_plumb_partitions p ON p.id = b.partition WHERE b.seq <> b.before + 1",
+      "SELECT p.source || ' ' || p.name, 'its last batch is number ' || p.last_seq || ', the last "
+      "one staged is ' || coalesce(max(b.seq), 0) FROM _plumb_partitions p LEFT JOIN "
+      "_plumb_batches b ON b.partition = p.id GROUP BY p.id HAVING p.last_seq <> "
+      "coalesce(max(b.seq), 0)",
+      "SELECT " BATCH_NAME ", 'its partition is not there' FROM " BATCHES " WHERE p.id IS NULL"}},
+    {"records",
+     "record numbers go on from batch to batch, and the cursor has moved as far",
+     "SELECT coalesce(sum(records), 0) FROM _plumb_batches",
+     {"SELECT " BATCH_NAME ", 'begins with record ' || b.first_record || ', expected ' || b.next "
+      "FROM (SELECT *, lag(first_record + records, 1, 0) OVER (PARTITION BY partition ORDER BY "
+      "seq) AS next FROM _plumb_batches) b LEFT JOIN _plumb_partitions p ON p.id = b.partition "
+      "WHERE b.first_record <> b.next",
+      "SELECT p.source || ' ' || p.name, 'counts ' || p.records || ' records, its batches hold ' "
+      "|| coalesce(sum(b.records), 0) FROM _plumb_partitions p LEFT JOIN _plumb_batches b ON "
+      "b.partition = p.id GROUP BY p.id HAVING p.records <> coalesce(sum(b.records), 0)",
+      /* Cursors are the connector's own text; those that count records say so in `records`. */
+      "SELECT " BATCH_NAME ", 'its cursor stands at record ' || json_extract(b.cursor, "
+      "'$.records') || ', its records end at ' || (b.first_record + b.records) FROM " BATCHES
+      " WHERE CASE WHEN json_valid(b.cursor) THEN json_type(b.cursor, '$.records') = 'integer' AND "
+      "json_extract(b.cursor, '$.records') <> b.first_record + b.records END",
+      "SELECT p.source || ' ' || p.name, 'the cursor stands at record ' || json_extract(p.cursor, "
+      "'$.records') || ', staged are ' || p.records FROM _plumb_partitions p WHERE CASE WHEN "
+      "json_valid(p.cursor) THEN json_type(p.cursor, '$.records') = 'integer' AND "
+      "json_extract(p.cursor, '$.records') <> p.records ELSE p.cursor IS NULL AND p.last_seq > 0 "
+      "END"}},
+    {"decoding",
+     "in each batch, records = decoded + rejected",
+     "SELECT count(*) FROM _plumb_batches",
+     {"SELECT " BATCH_NAME ", b.records || ' records, but ' || b.decoded || ' decoded + ' || "
+      "b.rejected || ' rejected = ' || (b.decoded + b.rejected) FROM " BATCHES
+      " WHERE b.records <> b.decoded + b.rejected OR b.records < 0 OR b.decoded < 0 OR b.rejected "
+      "< 0"}},
+    {"rejects",
+     "as many rejects are kept as batches and ledger lines count, each with its record",
+     "SELECT count(*) FROM _plumb_rejects",
+     {"SELECT " BATCH_NAME ", b.rejected || ' records were rejected while decoding, kept are ' || "
+      "(SELECT count(*) FROM _plumb_rejects r WHERE r.batch = b.id AND r.transform = '') "
+      "FROM " BATCHES
+      " WHERE b.rejected <> (SELECT count(*) FROM _plumb_rejects r WHERE r.batch = b.id "
+      "AND r.transform = '')",
+      "SELECT " BATCH_NAME " || ', transform ' || l.transform, l.rejected || ' rows were rejected, "
+      "kept are ' || (SELECT count(*) FROM _plumb_rejects r WHERE r.batch = l.batch AND "
+      "r.transform = l.transform) FROM " LINES
+      " WHERE l.rejected <> (SELECT count(*) FROM _plumb_rejects r WHERE "
+      "r.batch = l.batch AND r.transform = l.transform)",
+      "SELECT 'reject ' || r.id, CASE WHEN b.id IS NULL THEN 'its batch is not there' WHEN r.pos < "
+      "0 OR r.pos >= b.records THEN 'its batch has no record at ' || r.pos ELSE 'transform ' || "
+      "r.transform || ' has no ledger line for its batch' END FROM _plumb_rejects r LEFT JOIN "
+      "_plumb_batches b ON b.id = r.batch LEFT JOIN _plumb_ledger l ON l.batch = r.batch AND "
+      "l.transform = r.transform WHERE b.id IS NULL OR r.pos < 0 OR r.pos >= b.records OR "
+      "(r.transform <> '' AND l.batch IS NULL)"}},
+    {"ledger",
+     "rows in = records out + filtered + rejected; rows out = inserted + updated + unchanged + "
+     "deleted + superseded",
+     "SELECT count(*) FROM _plumb_ledger",
+     {"SELECT " BATCH_NAME " || ', transform ' || l.transform, l.rows_in || ' rows in, but ' || "
+      "l.records_out || ' records out + ' || l.filtered || ' filtered + ' || l.rejected || "
+      "' rejected' FROM " LINES " WHERE l.rows_in <> "
+      "l.records_out + l.filtered + l.rejected OR min(l.records_out, l.filtered, l.rejected) < 0",
+      "SELECT " BATCH_NAME " || ', transform ' || l.transform, l.rows_out || ' rows out, but ' || "
+      "l.inserted || ' inserted + ' || l.updated || ' updated + ' || l.unchanged || ' unchanged + "
+      "' || l.deleted || ' deleted + ' || l.superseded || ' superseded' FROM " LINES
+      " WHERE l.rows_out <> l.inserted + l.updated + l.unchanged + "
+      "l.deleted + l.superseded OR min(l.inserted, l.updated, l.unchanged, l.deleted, "
+      "l.superseded) < 0",
+      "SELECT " BATCH_NAME " || ', transform ' || l.transform, l.rows_in || ' rows in, but the "
+      "batch has ' || b.decoded || ' decoded rows' FROM " LINES " WHERE l.rows_in <> b.decoded",
+      "SELECT 'batch id ' || l.batch || ', transform ' || l.transform, 'the batch is not there' "
+      "FROM _plumb_ledger l LEFT JOIN _plumb_batches b ON b.id = l.batch WHERE b.id IS NULL"}},
+};
+
+enum err_code audit_ledger(struct audit *a, struct err *err) {
+    enum err_code code = ERR_NONE;
+    for (size_t i = 0; code == ERR_NONE && i < ARRAY_COUNT(checks); i++) {
+        audit_begin(a, checks[i].name, checks[i].claim);
+        code = audit_examine(a, checks[i].examined, err);
+        for (size_t k = 0; code == ERR_NONE && k < SELECTS_MAX; k++) {
+            if (checks[i].selects[k] != NULL) {
+                code = audit_find_rows(a, checks[i].selects[k], err);
+            }
+        }
+        audit_end(a);
+    }
+    return code;
+}

@@ -1,0 +1,51 @@
+/* How it works: readers run inside one deferred transaction, which is SQL's way of saying "as of
+ * now". */
+#include "cli/opened.h"
+
+enum err_code opened_open(struct opened *o, const struct invocation *call, const char *path,
+                          enum store_mode mode, struct err *err) {
+    enum err_code code = flow_load(path, call->registry, &o->flow, err);
+    if (code == ERR_NONE) {
+        code = store_open(o->flow, mode, &o->store, err);
+    }
+    if (code == ERR_NONE && mode == STORE_READ) {
+        code = store_execute(o->store, "BEGIN", err);
+    }
+    return code;
+}
+
+void opened_close(struct opened *o) {
+    if (o->store != NULL) {
+        store_rollback(o->store);
+        store_close(o->store);
+    }
+    flow_free(o->flow);
+    *o = (struct opened){.flow = NULL};
+}
+
+enum err_code opened_has_table(const struct opened *o, const char *name, bool *out,
+                               struct err *err) {
+    struct store_statement *st = NULL;
+    enum err_code code = store_prepare(
+        o->store, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1", &st, err);
+    if (code == ERR_NONE) {
+        store_bind_str(st, 1, str_of(name));
+        code = store_step(st, out, err);
+    }
+    store_statement_free(st);
+    return code;
+}
+
+enum err_code opened_count(const struct opened *o, const char *table, const char *where,
+                           int64_t *out, struct err *err) {
+    bool exists = false;
+    *out = 0;
+    enum err_code code = opened_has_table(o, table, &exists, err);
+    if (code != ERR_NONE || !exists) {
+        return code;
+    }
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    buf_addf(&sql, "SELECT count(*) FROM \"%s\"%s", table, where);
+    bool found = false;
+    return store_get_i64(o->store, buf_c(&sql), out, &found, err);
+}

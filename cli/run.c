@@ -1,0 +1,194 @@
+/* `plumb run` and `plumb replay`: the engine, with what a terminal wants around it.
+ *
+ * The first SIGTERM or SIGINT ends the run after the present turn; a second one ends it at once,
+ * which is as safe as a crash: the next run goes on from the marks. */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "engine/engine.h"
+
+static const struct command_option run_options[] = {
+    {"once", NULL, "Take what is there, bring every table up to date, and end."},
+    {"batch-rows", "N", "Give every batch exactly N records (for tests); adaptive otherwise."},
+    {"json", NULL, "At the end, a summary as JSON."},
+    {NULL, NULL, NULL}};
+
+static const struct command_option replay_options[] = {
+    {"json", NULL, "At the end, a summary as JSON."}, {NULL, NULL, NULL}};
+
+static volatile sig_atomic_t stop_asked;
+
+static void on_signal(int number) {
+    if (stop_asked != 0) {
+        _exit(128 + number);
+    }
+    stop_asked = 1;
+}
+
+static void catch_signals(void) {
+    struct sigaction action = {.sa_handler = on_signal};
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGINT, &action, NULL);
+}
+
+static bool should_stop(void *context) {
+    (void)context;
+    return stop_asked != 0;
+}
+
+/* One line on standard error that writes over itself. */
+static void progress(void *context, const struct run_summary *s) {
+    (void)context;
+    char records[OUTPUT_NUMBER_BYTES];
+    char batches[OUTPUT_NUMBER_BYTES];
+    output_number(s->records, records);
+    output_number(s->replayed_batches > 0 ? s->replayed_batches : s->batches, batches);
+    (void)fprintf(stderr, "\r\x1b[K  %s records, %s batches%s", records, batches,
+                  s->failing_stages > 0 ? ", a transform waits" : "");
+    (void)fflush(stderr);
+}
+
+static void add_field(struct output *o, const char *name, int64_t n, enum style style) {
+    char text[OUTPUT_NUMBER_BYTES];
+    output_number(n, text);
+    output_styled(o, n > 0 ? style : STYLE_PLAIN, "%s %s", text, name);
+}
+
+static void show_summary(const struct flow *flow, const struct run_summary *s, bool replay,
+                         struct output *o) {
+    char duration[OUTPUT_NUMBER_BYTES];
+    output_duration(s->duration_us, duration);
+    output_styled(o, STYLE_STRONG, "%s", flow->name);
+    output_add(o, ": ");
+    if (replay || s->replayed_batches > 0) {
+        add_field(o, s->replayed_batches == 1 ? "staged batch applied" : "staged batches applied",
+                  s->replayed_batches, STYLE_PLAIN);
+        output_add(o, replay ? "" : ", ");
+    }
+    if (!replay) {
+        add_field(o, s->records == 1 ? "record" : "records", s->records, STYLE_PLAIN);
+        output_add(o, " in ");
+        add_field(o, s->batches == 1 ? "batch" : "batches", s->batches, STYLE_PLAIN);
+        output_add(o, ", ");
+        add_field(o, "rejected", s->rejected, STYLE_WARN);
+    }
+    output_add(o, ", %s\n", duration);
+    if (s->rejected > 0) {
+        output_add(o, "  'plumb rejects %s' shows what was set aside and why\n", flow->path);
+    }
+    if (s->troubles > 0) {
+        add_field(o, s->troubles == 1 ? "trouble with a source" : "troubles with sources",
+                  s->troubles, STYLE_BAD);
+        output_add(o, "; 'plumb status %s' tells which\n", flow->path);
+    }
+    if (s->failing_stages > 0) {
+        add_field(o, s->failing_stages == 1 ? "transform waits" : "transforms wait",
+                  s->failing_stages, STYLE_BAD);
+        output_add(o, " with the input kept; 'plumb status %s' tells why\n", flow->path);
+    }
+}
+
+static int print_json(const char *flow, const struct run_summary *s, const struct err *err) {
+    struct json_output o;
+    json_output_begin(&o);
+    json_begin_object(&o.json);
+    json_kv_c(&o.json, "flow", flow);
+    json_kv_bool(&o.json, "ok", err->code == ERR_NONE);
+    json_kv_i64(&o.json, "turns", s->turns);
+    json_kv_i64(&o.json, "batches", s->batches);
+    json_kv_i64(&o.json, "records", s->records);
+    json_kv_i64(&o.json, "decoded", s->decoded);
+    json_kv_i64(&o.json, "rejected", s->rejected);
+    json_kv_i64(&o.json, "replayed_batches", s->replayed_batches);
+    json_kv_i64(&o.json, "troubles", s->troubles);
+    json_kv_i64(&o.json, "failing_stages", s->failing_stages);
+    json_kv_i64(&o.json, "duration_us", s->duration_us);
+    json_kv_i64(&o.json, "first_commit_us", s->first_commit_us);
+    if (err->code != ERR_NONE) {
+        json_key(&o.json, "error");
+        json_begin_object(&o.json);
+        json_kv_c(&o.json, "class", err_class(err->code));
+        json_kv_c(&o.json, "where", err->where);
+        json_kv_c(&o.json, "message", err->message);
+        json_end_object(&o.json);
+    }
+    json_end_object(&o.json);
+    return json_output_end(&o, EXIT_DONE);
+}
+
+static void free_flow(struct flow **flow) {
+    flow_free(*flow);
+}
+
+static int run_flow(const struct invocation *call, struct run_options *options) {
+    struct err err = ERR_INIT;
+    CLEANUP(free_flow) struct flow *flow = NULL;
+    if (flow_load(call->arguments[0], call->registry, &flow, &err) != ERR_NONE) {
+        return command_failed(&err);
+    }
+    AUTO_OUTPUT out;
+    output_init(&out);
+    const bool json = invocation_has(call, "json");
+    const bool live = !json && out.columns > 0 && isatty(STDERR_FILENO) == 1;
+    catch_signals();
+    options->stop = should_stop;
+    options->progress = live ? progress : NULL;
+    struct run_summary summary = {.first_commit_us = -1};
+    enum err_code code = engine_run(flow, options, &summary, &err);
+    if (live) {
+        (void)fputs("\r\x1b[K", stderr);
+    }
+    if (json) {
+        (void)print_json(flow->name, &summary, &err);
+    } else if (code == ERR_NONE || summary.turns > 0) {
+        show_summary(flow, &summary, options->replay, &out);
+    }
+    const int printed = output_flush(&out, EXIT_DONE);
+    return code != ERR_NONE ? command_failed(&err) : printed;
+}
+
+static int run_run(const struct invocation *call) {
+    struct err err = ERR_INIT;
+    struct run_options options = {.once = invocation_has(call, "once")};
+    static const struct range_i64 rows = {1, BATCH_RECORDS_MAX};
+    if (invocation_number(call, "batch-rows", rows, 0, &options.batch_rows, &err) != ERR_NONE) {
+        return command_misused(call, &err);
+    }
+    return run_flow(call, &options);
+}
+
+static int replay_run(const struct invocation *call) {
+    struct run_options options = {.once = true, .replay = true};
+    return run_flow(call, &options);
+}
+
+const struct command command_run = {
+    .name = "run",
+    .usage = "FLOW [--once] [--batch-rows N] [--json]",
+    .summary = "extract, transform and load; until stopped, or --once",
+    .doc = "Goes on where the last run ended, whatever ended it. SIGTERM or Ctrl-C ends it after\n"
+           "the turn at hand. With --once it ends with 1 when a source or transform could not\n"
+           "finish; everything else is done by then.",
+    .options = run_options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run_run,
+};
+
+const struct command command_replay = {
+    .name = "replay",
+    .usage = "FLOW [--json]",
+    .summary = "rebuild every table from the staged raw records",
+    .doc = "Forgets what the transforms made and makes it again, with the flow as it is now.\n"
+           "Sources are not asked. Interrupted, the next run goes on.",
+    .options = replay_options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = replay_run,
+};

@@ -1,0 +1,351 @@
+/* `plumb status`: how far everything is, as the store tells it. Nothing is asked of the process
+ * that runs the flow, so a dead one cannot say it is well. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/commands.h"
+#include "cli/queues.h"
+
+#define WATCH_US       INT64_C(2000000)
+#define PARTITIONS_MAX 20 /* shown; --json has all */
+#define EVENTS_MAX     10
+
+static const struct command_option options[] = {
+    {"json", NULL, "As JSON, with everything."},
+    {"watch", NULL, "Show it again every two seconds until interrupted."},
+    {NULL, NULL, NULL}};
+
+static const struct fact_column source_columns[] = {
+    {"source", "source", FACT_TEXT},        {"type", "type", FACT_TEXT},
+    {"partitions", "parts", FACT_COUNT},    {"batches", "batches", FACT_COUNT},
+    {"records", "records", FACT_COUNT},     {"decoded", "decoded", FACT_COUNT},
+    {"rejected", "rejected", FACT_COUNT},   {"raw_bytes", "raw", FACT_BYTES},
+    {"kept_bytes", "kept", FACT_BYTES},     {"batches_behind", "behind", FACT_COUNT},
+    {"last_batch", "last batch", FACT_TIME}};
+
+static const struct fact_column partition_columns[] = {
+    {"source", "source", FACT_TEXT},      {"partition", "partition", FACT_TEXT},
+    {"batches", "batches", FACT_COUNT},   {"records", "records", FACT_COUNT},
+    {"rejected", "rejected", FACT_COUNT}, {"batches_behind", "behind", FACT_COUNT},
+    {"records_behind", NULL, FACT_COUNT}, {"cursor", NULL, FACT_TEXT},
+    {"updated", "moved", FACT_TIME}};
+
+static const struct fact_column mark_columns[] = {
+    {"transform", "transform", FACT_TEXT}, {"source", "source", FACT_TEXT},
+    {"partition", "partition", FACT_TEXT}, {"batch", "batch", FACT_COUNT},
+    {"last_batch", "of", FACT_COUNT},      {"updated", "moved", FACT_TIME}};
+
+static const struct fact_column transform_columns[] = {
+    {"transform", "transform", FACT_TEXT}, {"kind", "kind", FACT_TEXT},
+    {"into", "table", FACT_TEXT},          {"rows", "rows", FACT_COUNT},
+    {"rejected", "rejected", FACT_COUNT},  {"batches_behind", "behind", FACT_COUNT},
+    {"waiting", "queued", FACT_COUNT},     {"failed_keys", "failed", FACT_COUNT},
+    {"attempts", NULL, FACT_COUNT},        {"since", NULL, FACT_TIME},
+    {"error", "state", FACT_TEXT}};
+
+static const struct fact_column reject_columns[] = {{"source", "source", FACT_TEXT},
+                                                    {"transform", "transform", FACT_TEXT},
+                                                    {"reason", "reason", FACT_TEXT},
+                                                    {"rows", "rows", FACT_COUNT},
+                                                    {"newest", "newest", FACT_TIME}};
+
+static const struct fact_column trouble_columns[] = {
+    {"source", "source", FACT_TEXT}, {"partition", "partition", FACT_TEXT},
+    {"class", "class", FACT_TEXT},   {"attempts", "attempts", FACT_COUNT},
+    {"since", "since", FACT_TIME},   {"last", NULL, FACT_TIME},
+    {"where", NULL, FACT_TEXT},      {"message", "message", FACT_TEXT}};
+
+static const struct fact_column event_columns[] = {
+    {"source", "source", FACT_TEXT}, {"event", "event", FACT_TEXT},
+    {"path", "field", FACT_TEXT},    {"at", "when", FACT_TIME},
+    {"batch", NULL, FACT_COUNT},     {"detail", "detail", FACT_TEXT}};
+
+/* Everything status knows, in the order it is shown. */
+struct status {
+    struct facts sources, partitions, marks, transforms, rejects, troubles, events, failed;
+};
+
+static void status_release(struct status *s) {
+    facts_release(&s->sources);
+    facts_release(&s->partitions);
+    facts_release(&s->marks);
+    facts_release(&s->transforms);
+    facts_release(&s->rejects);
+    facts_release(&s->troubles);
+    facts_release(&s->events);
+    facts_release(&s->failed);
+}
+
+/* Common table expression `slow`: each partition of the source with the mark of its slowest map. */
+static void slow_sql(const struct flow *flow, const struct flow_source *source, struct buf *sql) {
+    buf_adds(sql, "WITH slow AS (SELECT p.id, min(p.last_seq, p.last_seq");
+    for (size_t i = 0; i < flow->transform_count; i++) {
+        if (flow->transforms[i].source == source) {
+            buf_addf(sql,
+                     ", coalesce((SELECT m.seq FROM _plumb_marks m WHERE m.transform = '%s' AND "
+                     "m.partition = p.id), 0)",
+                     flow->transforms[i].name);
+        }
+    }
+    buf_addf(sql, ") AS seq FROM _plumb_partitions p WHERE p.source = '%s') ", source->name);
+}
+
+static enum err_code query_source(const struct opened *o, const struct flow_source *source,
+                                  const char *rest, struct facts *out, struct err *err) {
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    slow_sql(o->flow, source, &sql);
+    buf_adds(&sql, rest);
+    struct store_statement *st = NULL;
+    enum err_code code = store_prepare(o->store, buf_c(&sql), &st, err);
+    if (code == ERR_NONE) {
+        store_bind_str(st, 1, str_of(source->name));
+        store_bind_str(st, 2, str_of(source->component->name));
+        code = facts_from(out, st, err);
+    }
+    store_statement_free(st);
+    return code;
+}
+
+static enum err_code collect_sources(const struct opened *o, struct status *s, struct err *err) {
+    static const char of_source[] =
+        "SELECT ?1, ?2, (SELECT count(*) FROM slow), count(b.id), coalesce(sum(b.records), 0), "
+        "coalesce(sum(b.decoded), 0), coalesce(sum(b.rejected), 0), coalesce(sum(b.raw_bytes), 0), "
+        "(SELECT coalesce(sum(length(f.frame)), 0) FROM _plumb_frames f JOIN _plumb_batches k ON "
+        "k.id = f.batch JOIN slow ON slow.id = k.partition), coalesce(sum(b.seq > slow.seq), 0), "
+        "max(b.staged_us) FROM slow JOIN _plumb_batches b ON b.partition = slow.id";
+    static const char of_partitions[] =
+        "SELECT p.source, p.name, p.last_seq, p.records, coalesce(sum(b.rejected), 0), "
+        "p.last_seq - slow.seq, coalesce(sum(iif(b.seq > slow.seq, b.records, 0)), 0), p.cursor, "
+        "p.updated_us FROM slow JOIN _plumb_partitions p ON p.id = slow.id LEFT JOIN "
+        "_plumb_batches b ON b.partition = p.id GROUP BY p.id ORDER BY "
+        "p.updated_us DESC, p.id DESC";
+    enum err_code code = ERR_NONE;
+    for (size_t i = 0; code == ERR_NONE && i < o->flow->source_count; i++) {
+        code = query_source(o, &o->flow->sources[i], of_source, &s->sources, err);
+        if (code == ERR_NONE) {
+            code = query_source(o, &o->flow->sources[i], of_partitions, &s->partitions, err);
+        }
+    }
+    return code;
+}
+
+/* Batches a map has not applied, over all partitions of its source. */
+static enum err_code map_behind(const struct opened *o, const struct flow_transform *t,
+                                int64_t *out, struct err *err) {
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    buf_addf(&sql,
+             "SELECT coalesce(sum(p.last_seq - coalesce(m.seq, 0)), 0) FROM _plumb_partitions p "
+             "LEFT JOIN _plumb_marks m ON m.partition = p.id AND m.transform = '%s' "
+             "WHERE p.source = '%s'",
+             t->name, t->source->name);
+    bool found = false;
+    return store_get_i64(o->store, buf_c(&sql), out, &found, err);
+}
+
+static enum err_code rejected_by(const struct opened *o, const struct flow_transform *t,
+                                 int64_t *out, struct err *err) {
+    char *where = mem_printf(" WHERE transform = '%s'", t->name);
+    enum err_code code = opened_count(o, "_plumb_rejects", where, out, err);
+    mem_free(where);
+    return code;
+}
+
+static const char *const kinds[] = {
+    [TRANSFORM_MAP] = "map", [TRANSFORM_SUM] = "sum", [TRANSFORM_DERIVE] = "derive"};
+
+static enum err_code state_of(const struct opened *o, const struct flow_transform *t,
+                              struct facts *out, bool failed, struct err *err) {
+    struct store_statement *st = NULL;
+    enum err_code code = store_prepare(
+        o->store, "SELECT attempts, since_us, message FROM _plumb_transforms WHERE name = ?1", &st,
+        err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    store_bind_str(st, 1, str_of(t->name));
+    bool known = false;
+    code = store_step(st, &known, err);
+    if (code == ERR_NONE) {
+        const int64_t attempts = known ? store_column_i64(st, 0) : 0;
+        facts_number(out, attempts);
+        if (attempts > 0) {
+            facts_number(out, store_column_i64(st, 1));
+            facts_text(out, store_column_str(st, 2));
+            facts_style(out, STYLE_BAD);
+        } else {
+            facts_null(out);
+            facts_c(out, !known ? "has not run" : failed ? "some keys failed" : "ok");
+            facts_style(out, !known || failed ? STYLE_WARN : STYLE_GOOD);
+        }
+    }
+    store_statement_free(st);
+    return code;
+}
+
+static enum err_code collect_transform(const struct opened *o, const struct flow_transform *t,
+                                       struct facts *out, struct err *err) {
+    int64_t rows = 0;
+    int64_t rejected = 0;
+    int64_t behind = 0;
+    struct queue_state queue = {0};
+    enum err_code code = opened_count(o, t->into->name, "", &rows, err);
+    if (code == ERR_NONE && t->kind == TRANSFORM_MAP) {
+        code = map_behind(o, t, &behind, err);
+    }
+    if (code == ERR_NONE) {
+        code = rejected_by(o, t, &rejected, err);
+    }
+    if (code == ERR_NONE) {
+        code = queue_state_get(o, t, &queue, err);
+    }
+    if (code != ERR_NONE) {
+        return code;
+    }
+    facts_c(out, t->name);
+    facts_style(out, STYLE_STRONG);
+    facts_c(out, kinds[t->kind]);
+    facts_c(out, t->into->name);
+    facts_number(out, rows);
+    facts_number(out, rejected);
+    facts_number(out, behind);
+    facts_style(out, behind > 0 ? STYLE_WARN : STYLE_PLAIN);
+    facts_number(out, queue.waiting);
+    facts_style(out, queue.waiting > 0 ? STYLE_WARN : STYLE_PLAIN);
+    facts_number(out, queue.failed);
+    facts_style(out, queue.failed > 0 ? STYLE_BAD : STYLE_PLAIN);
+    return state_of(o, t, out, queue.failed > 0, err);
+}
+
+static enum err_code collect_rest(const struct opened *o, struct status *s, struct err *err) {
+    enum err_code code = facts_query(
+        &s->marks, o->store,
+        "SELECT m.transform, p.source, p.name, m.seq, p.last_seq, m.updated_us FROM _plumb_marks m "
+        "JOIN _plumb_partitions p ON p.id = m.partition ORDER BY m.transform, p.source, p.id",
+        err);
+    if (code == ERR_NONE) {
+        code = facts_query(
+            &s->rejects, o->store,
+            "SELECT p.source, nullif(r.transform, ''), r.reason, count(*), max(r.created_us) "
+            "FROM _plumb_rejects r JOIN _plumb_batches b ON b.id = r.batch JOIN _plumb_partitions "
+            "p ON p.id = b.partition GROUP BY 1, r.transform, 3 ORDER BY 4 DESC, 1, 2, 3",
+            err);
+    }
+    if (code == ERR_NONE) {
+        code = facts_query(&s->troubles, o->store,
+                           "SELECT source, nullif(partition, ''), class, attempts, since_us, "
+                           "last_us, nullif(place, ''), message FROM _plumb_troubles ORDER BY "
+                           "source, partition",
+                           err);
+    }
+    if (code == ERR_NONE) {
+        code = facts_query(&s->events, o->store,
+                           "SELECT source, event, path, at_us, batch, detail FROM "
+                           "_plumb_schema_events ORDER BY id DESC",
+                           err);
+    }
+    return code == ERR_NONE ? queues_failed(o, NULL, FACTS_ROWS_MAX, &s->failed, err) : code;
+}
+
+static enum err_code collect(const struct opened *o, struct status *s, struct err *err) {
+    enum err_code code = collect_sources(o, s, err);
+    for (size_t i = 0; code == ERR_NONE && i < o->flow->transform_count; i++) {
+        code = collect_transform(o, &o->flow->transforms[i], &s->transforms, err);
+    }
+    return code == ERR_NONE ? collect_rest(o, s, err) : code;
+}
+
+static void section(struct output *o, const char *title, const struct facts *f, size_t rows_max) {
+    if (facts_rows(f) > 0) {
+        output_add(o, "\n");
+        output_styled(o, STYLE_STRONG, "%s\n", title);
+        facts_show(f, o, rows_max);
+    }
+}
+
+static void show(const struct opened *opened, const struct status *s, struct output *o) {
+    output_styled(o, STYLE_STRONG, "%s", opened->flow->name);
+    output_add(o, "  ");
+    output_data(o, str_of(store_path(opened->store)));
+    output_add(o, "\n");
+    section(o, "Sources", &s->sources, FACTS_ROWS_MAX);
+    if (facts_rows(&s->partitions) > facts_rows(&s->sources)) {
+        section(o, "Partitions, the ones that moved last first", &s->partitions, PARTITIONS_MAX);
+    }
+    section(o, "Transforms", &s->transforms, FACTS_ROWS_MAX);
+    section(o, "Rejected rows", &s->rejects, FACTS_ROWS_MAX);
+    section(o, "Keys that failed", &s->failed, EVENTS_MAX);
+    section(o, "Troubles", &s->troubles, FACTS_ROWS_MAX);
+    section(o, "The data's own schema, last changes", &s->events, EVENTS_MAX);
+}
+
+static int print_json(const struct opened *opened, const struct status *s) {
+    struct json_output o;
+    json_output_begin(&o);
+    json_begin_object(&o.json);
+    json_kv_c(&o.json, "flow", opened->flow->name);
+    json_kv_c(&o.json, "store", store_path(opened->store));
+    const struct {
+        const char *key;
+        const struct facts *facts;
+    } parts[] = {{"sources", &s->sources},   {"partitions", &s->partitions},
+                 {"marks", &s->marks},       {"transforms", &s->transforms},
+                 {"rejects", &s->rejects},   {"failed_keys", &s->failed},
+                 {"troubles", &s->troubles}, {"schema_events", &s->events}};
+    for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
+        json_key(&o.json, parts[i].key);
+        facts_json(parts[i].facts, &o.json);
+    }
+    json_end_object(&o.json);
+    return json_output_end(&o, EXIT_DONE);
+}
+
+static int status_once(const struct invocation *call, struct output *o, bool *failed) {
+    struct err err = ERR_INIT;
+    AUTO_OPENED opened = {.flow = NULL};
+    CLEANUP(status_release)
+    struct status s = {FACTS_INIT(source_columns), FACTS_INIT(partition_columns),
+                       FACTS_INIT(mark_columns),   FACTS_INIT(transform_columns),
+                       FACTS_INIT(reject_columns), FACTS_INIT(trouble_columns),
+                       FACTS_INIT(event_columns),  FACTS_INIT(queue_failed_columns)};
+    enum err_code code = opened_open(&opened, call, call->arguments[0], STORE_READ, &err);
+    if (code == ERR_NONE) {
+        code = collect(&opened, &s, &err);
+    }
+    *failed = code != ERR_NONE;
+    if (code != ERR_NONE) {
+        return command_failed(&err);
+    }
+    if (invocation_has(call, "json")) {
+        return print_json(&opened, &s);
+    }
+    show(&opened, &s, o);
+    return output_flush(o, EXIT_DONE);
+}
+
+static int status_run(const struct invocation *call) {
+    AUTO_OUTPUT out;
+    output_init(&out);
+    bool failed = false;
+    int code = status_once(call, &out, &failed);
+    while (code == EXIT_DONE && !failed && invocation_has(call, "watch")) {
+        clock_sleep_us(WATCH_US);
+        if (!invocation_has(call, "json")) {
+            output_add(&out, out.columns > 0 ? "\x1b[H\x1b[2J" : "\n");
+        }
+        code = status_once(call, &out, &failed);
+    }
+    return code;
+}
+
+const struct command command_status = {
+    .name = "status",
+    .usage = "FLOW [--json] [--watch]",
+    .summary = "show how far everything is, and what is wrong",
+    .doc = "Reads the store beside a running flow. 'behind' counts staged batches that a map has\n"
+           "not applied, 'queued' changes that a sum or derive has not taken yet.",
+    .options = options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = status_run,
+};
