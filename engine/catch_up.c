@@ -6,17 +6,23 @@
 #include "engine/policy.h"
 #include "engine/run_state.h"
 
+struct pending {
+    const struct flow_source *source;
+    int64_t partition, seq, batch;
+};
+
 /* The oldest staged batch that map t has not applied. */
-static enum err_code next_batch(struct run *r, const struct flow_transform *t, int64_t *partition,
-                                int64_t *seq, bool *found, struct err *err) {
+static enum err_code next_batch(struct run *r, const struct flow_transform *t, struct pending *out,
+                                bool *found, struct err *err) {
     struct store_statement *st = NULL;
-    enum err_code code = store_prepare(r->store,
-                                       "SELECT b.partition, b.seq FROM _plumb_partitions p LEFT "
-                                       "JOIN _plumb_marks m ON m.partition = p.id AND "
-                                       "m.transform = ?1 JOIN _plumb_batches b ON b.partition = "
-                                       "p.id AND b.seq = coalesce(m.seq, 0) + 1 "
-                                       "WHERE p.source = ?2 ORDER BY b.id LIMIT 1",
-                                       &st, err);
+    enum err_code code =
+        store_prepare(r->store,
+                      "SELECT b.partition, b.seq, b.id FROM _plumb_partitions p LEFT "
+                      "JOIN _plumb_marks m ON m.partition = p.id AND "
+                      "m.transform = ?1 JOIN _plumb_batches b ON b.partition = "
+                      "p.id AND b.seq = coalesce(m.seq, 0) + 1 "
+                      "WHERE p.source = ?2 ORDER BY b.id LIMIT 1",
+                      &st, err);
     if (code != ERR_NONE) {
         return code;
     }
@@ -24,8 +30,8 @@ static enum err_code next_batch(struct run *r, const struct flow_transform *t, i
     store_bind_str(st, 2, str_of(t->source->name));
     code = store_step(st, found, err);
     if (code == ERR_NONE && *found) {
-        *partition = store_column_i64(st, 0);
-        *seq = store_column_i64(st, 1);
+        *out = (struct pending){t->source, store_column_i64(st, 0), store_column_i64(st, 1),
+                                store_column_i64(st, 2)};
     }
     store_statement_free(st);
     return code;
@@ -102,26 +108,31 @@ static bool may_try(const struct run *r, size_t index) {
 }
 
 enum err_code catch_up(struct run *r, bool *worked, struct err *err) {
-    *worked = false;
+    struct pending oldest = {.batch = INT64_MAX};
     for (size_t i = 0; i < r->flow->transform_count; i++) {
         const struct flow_transform *t = &r->flow->transforms[i];
         if (t->kind != TRANSFORM_MAP || !may_try(r, i)) {
             continue;
         }
-        int64_t partition = 0;
-        int64_t seq = 0;
-        enum err_code code = next_batch(r, t, &partition, &seq, worked, err);
-        if (code == ERR_NONE && *worked) {
-            code = apply_staged(r, t->source, partition, seq, err);
-            r->summary->replayed_batches++;
-            r->summary->rejected += code == ERR_NONE ? r->turn_rejected : 0;
-            r->summary->turns++;
-        }
-        if (code != ERR_NONE || *worked) {
+        struct pending next = {.batch = INT64_MAX};
+        bool found = false;
+        enum err_code code = next_batch(r, t, &next, &found, err);
+        if (code != ERR_NONE) {
             return code;
         }
+        oldest = found && next.batch < oldest.batch ? next : oldest;
     }
-    return ERR_NONE;
+    *worked = oldest.source != NULL;
+    if (!*worked) {
+        return ERR_NONE;
+    }
+    enum err_code code = apply_staged(r, oldest.source, oldest.partition, oldest.seq, err);
+    if (code == ERR_NONE) {
+        r->summary->replayed_batches++;
+        r->summary->turns++;
+        r->summary->rejected += r->turn_rejected;
+    }
+    return code;
 }
 
 enum err_code replay_begin(struct run *r, struct err *err) {

@@ -96,7 +96,7 @@ static void key_insert(struct buf *out, const struct transform *t, const struct 
     const struct flow_transform *def = t->def;
     buf_addf(out, "INSERT INTO \"_plumb_q_%s\"(", def->name);
     sql_names(out, &def->into->schema, def->changed, def->changed_count, "");
-    buf_addf(out, ") SELECT %s", from[0] != '\0' ? "DISTINCT " : "");
+    buf_adds(out, ") SELECT ");
     for (size_t i = 0; i < on->column_count; i++) {
         buf_addf(out, "%s%s\"%s\"", i > 0 ? ", " : "", prefix, on->columns[i]);
     }
@@ -183,29 +183,35 @@ enum err_code capture_install(struct store *s, const struct transform *t, struct
 
 /* ---- backfill ---- */
 
+/* A new transform starts from an empty table, unless other maps fill it too. */
 static enum err_code refuse_foreign_rows(struct store *s, const struct transform *t,
-                                         struct err *err) {
+                                         const struct flow *flow, struct err *err) {
+    for (size_t i = 0; i < flow->transform_count; i++) {
+        if (flow->transforms[i].into == t->def->into && &flow->transforms[i] != t->def) {
+            return ERR_NONE;
+        }
+    }
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&sql, "SELECT 1 FROM \"%s\" LIMIT 1", t->def->into->name);
     int64_t one = 0;
     bool found = false;
     enum err_code code = store_get_i64(s, buf_c(&sql), &one, &found, err);
     if (code == ERR_NONE && found) {
-        return node_error(t->def->node, err,
-                          "table '%s' already holds rows that transform '%s' did not make; empty "
-                          "it first, or name "
-                          "another table in `into`",
-                          t->def->into->name, t->def->name);
+        return node_error(
+            t->def->node, err,
+            "transform '%s' is new, but table '%s' holds rows already, made by hand or "
+            "by a transform that is gone. Rebuild with `plumb replay %s`, or empty "
+            "the table, or name another one in `into`",
+            t->def->name, t->def->into->name, flow->path);
     }
     return code;
 }
 
-enum err_code capture_backfill(struct store *s, const struct transform *t, struct err *err) {
+/* A map needs none: its mark is 0, so it reads the staged batches from the first. */
+enum err_code capture_backfill(struct store *s, const struct transform *t, const struct flow *flow,
+                               struct err *err) {
     const struct flow_transform *def = t->def;
-    if (def->kind == TRANSFORM_MAP) {
-        return ERR_NONE; /* its mark is 0: it reads the staged batches from the first */
-    }
-    enum err_code code = refuse_foreign_rows(s, t, err);
+    enum err_code code = refuse_foreign_rows(s, t, flow, err);
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     if (def->kind == TRANSFORM_SUM) {
         buf_addf(&sql, "INSERT INTO \"_plumb_q_%s\"(\"_sign\"", def->name);

@@ -175,7 +175,7 @@ static enum err_code mappings_prepare(struct store *s, struct transform *t, stru
         buf_addf(&body, " FROM \"_plumb_q_%s.%s\"", t->def->name, on->table->name);
         buf_addf(&sql, "INSERT INTO \"_plumb_q_%s\"(", t->def->name);
         changed_names(&sql, t, "");
-        buf_adds(&sql, ") SELECT DISTINCT ");
+        buf_adds(&sql, ") SELECT ");
         changed_names(&sql, t, "s.");
         buf_adds(&sql, " FROM (");
         sql_wrap(&sql, "change", buf_c(&body), on->sql, &prefix);

@@ -64,13 +64,13 @@ MUST_CHECK enum err_code capture_install(struct store *s, const struct transform
                                          struct err *err);
 /* Puts all present rows of the input into the queue. */
 MUST_CHECK enum err_code capture_backfill(struct store *s, const struct transform *t,
-                                          struct err *err);
+                                          const struct flow *flow, struct err *err);
 
 /* ---- kinds ---- */
 MUST_CHECK enum err_code map_prepare(struct store *s, struct transform *t, struct err *err);
 MUST_CHECK enum err_code sum_prepare(struct store *s, struct transform *t, struct err *err);
 MUST_CHECK enum err_code derive_prepare(struct store *s, struct transform *t, struct err *err);
-MUST_CHECK enum err_code sum_apply(struct store *s, struct transform *t, struct err *err);
+MUST_CHECK enum err_code sum_apply(struct transform *t, bool *more, struct err *err);
 MUST_CHECK enum err_code derive_apply(struct store *s, struct transform *t, bool *more,
                                       struct err *err);
 /* Prepares sql into statements[slot]. */

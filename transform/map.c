@@ -342,10 +342,23 @@ static enum err_code try_range_safely(struct job *j, struct range r, struct err 
     return err->code;
 }
 
+/* The staged form fails in its temporary table; the user knows the table by its own name. */
+static struct str without_prefix(const char *message, struct buf *out) {
+    const char *at = strstr(message, "_plumb_out_");
+    if (at == NULL) {
+        return str_of(message);
+    }
+    buf_addstr(out, (struct str){message, (size_t)(at - message)});
+    buf_adds(out, at + strlen("_plumb_out_"));
+    return buf_str(out);
+}
+
 static enum err_code reject_row(struct job *j, size_t row, const struct err *why, struct err *err) {
     j->line->rejected++;
-    return reject_list_add(j->rejects, j->in->rows->pos[row], REJECT_TRANSFORM, NULL, -1, err, "%s",
-                           why->message);
+    AUTO_BUF text = BUF_INIT(BUF_TEXT_MAX);
+    struct str message = without_prefix(why->message, &text);
+    return reject_list_add(j->rejects, j->in->rows->pos[row], REJECT_TRANSFORM, NULL, -1, err,
+                           "%.*s", STR_FMT(message));
 }
 
 /* Cutting where the statement stood ends at once, as a rule; past RANGES_TRUSTED ranges in hand it

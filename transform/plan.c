@@ -56,7 +56,7 @@ static enum err_code open_all(struct plan *p, struct err *err) {
     /* Only now, when every trigger stands: a backfill of one must be seen by those below it. */
     for (size_t i = 0; code == ERR_NONE && i < p->flow->transform_count; i++) {
         if (p->items[i]->fresh) {
-            code = capture_backfill(s, p->items[i], err);
+            code = capture_backfill(s, p->items[i], p->flow, err);
         }
     }
     for (size_t i = 0; code == ERR_NONE && i < p->flow->transform_count; i++) {
@@ -115,7 +115,7 @@ enum err_code cascade_apply(struct plan *p, size_t index, bool *more, struct err
     case TRANSFORM_MAP:
         return ERR_NONE;
     case TRANSFORM_SUM:
-        return sum_apply(p->store, t, err);
+        return sum_apply(t, more, err);
     case TRANSFORM_DERIVE:
         return derive_apply(p->store, t, more, err);
     }

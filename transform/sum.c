@@ -6,7 +6,17 @@
  * nothing is left of the key and it is deleted. */
 #include "transform/internal.h"
 
-enum slot { SUM_CLEAR, SUM_DELTA, SUM_ADD, SUM_NEGATIVE, SUM_DELETE, SUM_EMPTY };
+enum slot {
+    SUM_CLEAR,
+    SUM_DELTA,
+    SUM_ADD,
+    SUM_NEGATIVE,
+    SUM_DELETE,
+    SUM_EMPTY, /* the whole queue: SQLite drops its pages at once */
+    SUM_TAKEN, /* the part that was added */
+    SUM_FIRST,
+    SUM_LAST
+};
 
 static void amounts_signed(struct buf *out, const struct flow_table *into) {
     for (size_t i = 0; i < into->schema.count; i++) {
@@ -36,8 +46,8 @@ static void side(struct buf *out, const struct transform *t, int sign) {
             comma = ", ";
         }
     }
-    buf_addf(&body, "%s FROM \"_plumb_q_%s\" WHERE \"_sign\" = %d", comma[0] == '\0' ? "1" : "",
-             t->def->name, sign);
+    buf_addf(&body, "%s FROM \"_plumb_q_%s\" WHERE \"_sign\" = %d AND rowid <= ?1",
+             comma[0] == '\0' ? "1" : "", t->def->name, sign);
     buf_adds(out, "SELECT ");
     sql_all_names(out, &t->def->into->schema, "");
     buf_addf(out, ", %d AS \"_sign\" FROM (", sign);
@@ -129,8 +139,19 @@ static enum err_code add_prepare(struct store *s, struct transform *t, struct er
         code = transform_prepare(s, t, SUM_DELETE, buf_c(&sql), err);
     }
     buf_clear(&sql);
-    buf_addf(&sql, "DELETE FROM \"_plumb_q_%s\"", t->def->name);
-    return code == ERR_NONE ? transform_prepare(s, t, SUM_EMPTY, buf_c(&sql), err) : code;
+    static const struct {
+        enum slot slot;
+        const char *before, *after;
+    } queue[] = {{SUM_EMPTY, "DELETE FROM", ""},
+                 {SUM_TAKEN, "DELETE FROM", " WHERE rowid <= ?1"},
+                 {SUM_FIRST, "SELECT min(rowid) FROM", ""},
+                 {SUM_LAST, "SELECT max(rowid) FROM", ""}};
+    for (size_t i = 0; code == ERR_NONE && i < ARRAY_COUNT(queue); i++) {
+        buf_clear(&sql);
+        buf_addf(&sql, "%s \"_plumb_q_%s\"%s", queue[i].before, t->def->name, queue[i].after);
+        code = transform_prepare(s, t, queue[i].slot, buf_c(&sql), err);
+    }
+    return code;
 }
 
 enum err_code sum_prepare(struct store *s, struct transform *t, struct err *err) {
@@ -138,29 +159,42 @@ enum err_code sum_prepare(struct store *s, struct transform *t, struct err *err)
     return code == ERR_NONE ? add_prepare(s, t, err) : code;
 }
 
-enum err_code sum_apply(struct store *s, struct transform *t, struct err *err) {
-    (void)s;
-    static const enum slot before[] = {SUM_CLEAR, SUM_DELTA, SUM_ADD};
-    for (size_t i = 0; i < ARRAY_COUNT(before); i++) {
-        enum err_code code = store_run(t->statements[before[i]], NULL, err);
-        if (code != ERR_NONE) {
-            return code;
-        }
-    }
+static enum err_code query_i64(struct transform *t, enum slot slot, int64_t *out, struct err *err) {
     bool has_row = false;
-    enum err_code code = store_step(t->statements[SUM_NEGATIVE], &has_row, err);
-    int64_t negative =
-        code == ERR_NONE && has_row ? store_column_i64(t->statements[SUM_NEGATIVE], 0) : 0;
-    store_reset(t->statements[SUM_NEGATIVE]);
+    enum err_code code = store_step(t->statements[slot], &has_row, err);
+    *out = code == ERR_NONE && has_row ? store_column_i64(t->statements[slot], 0) : 0;
+    store_reset(t->statements[slot]);
+    return code;
+}
+
+enum err_code sum_apply(struct transform *t, bool *more, struct err *err) {
+    int64_t first = 0;
+    int64_t last = 0;
+    enum err_code code = query_i64(t, SUM_FIRST, &first, err);
+    if (code == ERR_NONE) {
+        code = query_i64(t, SUM_LAST, &last, err);
+    }
+    *more = last - first >= SUM_ROWS_MAX;
+    store_bind_i64(t->statements[SUM_DELTA], 1, *more ? first + SUM_ROWS_MAX - 1 : last);
+    store_bind_i64(t->statements[SUM_TAKEN], 1, first + SUM_ROWS_MAX - 1);
+    static const enum slot before[] = {SUM_CLEAR, SUM_DELTA, SUM_ADD};
+    for (size_t i = 0; code == ERR_NONE && i < ARRAY_COUNT(before); i++) {
+        code = store_run(t->statements[before[i]], NULL, err);
+    }
+    int64_t negative = 0;
+    if (code == ERR_NONE) {
+        code = query_i64(t, SUM_NEGATIVE, &negative, err);
+    }
     if (code == ERR_NONE && negative > 0) {
         return err_set(err, ERR_CONFLICT,
                        "%lld keys of table '%s' would have fewer than no contributions: the table "
-                       "was changed by hand; "
-                       "rebuild it with `plumb replay`",
+                       "was changed by "
+                       "hand; rebuild it with `plumb replay`",
                        (long long)negative, t->def->into->name);
     }
     if (code == ERR_NONE) {
         code = store_run(t->statements[SUM_DELETE], NULL, err);
     }
-    return code == ERR_NONE ? store_run(t->statements[SUM_EMPTY], NULL, err) : code;
+    return code == ERR_NONE ? store_run(t->statements[*more ? SUM_TAKEN : SUM_EMPTY], NULL, err)
+                            : code;
 }

@@ -11,7 +11,8 @@
 
 #include "store/store.h"
 
-#define DERIVE_KEYS_MAX 50000 /* keys one pass of a derive takes; more wait for the next pass */
+#define SUM_ROWS_MAX    200000 /* changed rows one pass of a sum takes */
+#define DERIVE_KEYS_MAX 50000  /* keys one pass of a derive takes; more wait for the next pass */
 
 struct transform;
 

@@ -35,6 +35,8 @@ enum err_code store_object_ensure(struct store *s, const char *name, const char 
 static void forget_sql(const char *name, struct buf *out) {
     buf_addf(out, "DELETE FROM _plumb_transforms WHERE name = '%s';", name);
     buf_addf(out, "DELETE FROM _plumb_marks WHERE transform = '%s';", name);
+    buf_addf(out, "DELETE FROM _plumb_ledger WHERE transform = '%s';", name);
+    buf_addf(out, "DELETE FROM _plumb_rejects WHERE transform = '%s';", name);
 }
 
 static bool belongs_to_flow(const struct flow *flow, const char *object) {

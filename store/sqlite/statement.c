@@ -187,6 +187,9 @@ enum err_code store_commit(struct store *s, struct err *err) {
         return code;
     }
     fault_step("turn.commit.after");
+    if (fault_fails(FAULT_STORE)) { /* the answer got lost; the commit did not */
+        return err_set(err, ERR_UNAVAILABLE, "commit: outcome unknown (injected store fault)");
+    }
     return ERR_NONE;
 }
 
