@@ -107,11 +107,26 @@ static bool may_try(const struct run *r, size_t index) {
                                     !(r->options.once && stage->attempts >= ATTEMPTS_ONCE));
 }
 
+enum err_code catch_up_begin(struct run *r, struct err *err) {
+    int64_t one = 0;
+    bool noted = false;
+    enum err_code code = store_get_i64(
+        r->store, "SELECT 1 FROM _plumb_transforms WHERE attempts > 0 LIMIT 1", &one, &noted, err);
+    for (size_t i = 0; code == ERR_NONE && i < r->flow->transform_count; i++) {
+        struct pending next;
+        r->stages[i].noted = noted;
+        if (r->flow->transforms[i].kind == TRANSFORM_MAP) {
+            code = next_batch(r, &r->flow->transforms[i], &next, &r->stages[i].behind, err);
+        }
+    }
+    return code;
+}
+
 enum err_code catch_up(struct run *r, bool *worked, struct err *err) {
     struct pending oldest = {.batch = INT64_MAX};
     for (size_t i = 0; i < r->flow->transform_count; i++) {
         const struct flow_transform *t = &r->flow->transforms[i];
-        if (t->kind != TRANSFORM_MAP || !may_try(r, i)) {
+        if (!r->stages[i].behind || !may_try(r, i)) {
             continue;
         }
         struct pending next = {.batch = INT64_MAX};
@@ -120,6 +135,8 @@ enum err_code catch_up(struct run *r, bool *worked, struct err *err) {
         if (code != ERR_NONE) {
             return code;
         }
+        r->stages[i].behind = found;
+        r->stages[i].next_batch = found ? next.batch : 0;
         oldest = found && next.batch < oldest.batch ? next : oldest;
     }
     *worked = oldest.source != NULL;

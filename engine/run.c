@@ -63,6 +63,9 @@ static enum err_code open_run(struct run *r, struct err *err) {
         code = cascade_retry_failed(r->plan, i, err);
     }
     if (code == ERR_NONE) {
+        code = catch_up_begin(r, err);
+    }
+    if (code == ERR_NONE) {
         code = forget_troubles(r, err);
     }
     return code == ERR_NONE ? open_sources(r, err) : code;

@@ -11,6 +11,11 @@ struct stage {
     int64_t attempts;
     int64_t next_try_us;
     struct err last; /* of the last failure */
+    bool noted;      /* the store may say that it fails */
+    /* Maps only. While behind, a map takes batches in the order they were staged, over all
+     * partitions: next_batch is the id of the one that is its turn, 0 when that is not known now. */
+    bool behind;
+    int64_t next_batch;
 };
 
 struct run {
@@ -56,6 +61,8 @@ bool turn_may_retry(struct run *r, int64_t attempts);
 bool run_should_stop(const struct run *r);
 
 /* ---- catch_up.c ---- */
+/* At start: which maps are behind, and which transforms the store calls failing. */
+MUST_CHECK enum err_code catch_up_begin(struct run *r, struct err *err);
 /* One staged batch for one transform that is behind and not waiting; *worked when there was one. */
 MUST_CHECK enum err_code catch_up(struct run *r, bool *worked, struct err *err);
 /* Empties what transforms made, so that catching up rebuilds it. */

@@ -31,6 +31,8 @@ static enum err_code stage_failed(struct run *r, size_t index, const struct err 
     struct stage *stage = &r->stages[index];
     const char *name = r->flow->transforms[index].name;
     stage->attempts++;
+    stage->behind = r->flow->transforms[index].kind == TRANSFORM_MAP;
+    stage->noted = true;
     stage->last = *why;
     stage->next_try_us = clock_monotonic_us() + policy_backoff_us(stage->attempts);
     log_warn("transform", "flow=%s stage=%s attempt=%lld class=%s error=\"%s\"", r->flow->name,
@@ -40,9 +42,10 @@ static enum err_code stage_failed(struct run *r, size_t index, const struct err 
 
 static enum err_code stage_worked(struct run *r, size_t index, struct err *err) {
     struct stage *stage = &r->stages[index];
-    if (stage->attempts == 0) {
+    if (!stage->noted) {
         return ERR_NONE;
     }
+    /* Stays noted: this turn may yet be rolled back, and saying it again costs next to nothing. */
     stage->attempts = 0;
     stage->next_try_us = 0;
     return store_transform_state(r->store, r->flow->transforms[index].name, NULL, err);
@@ -121,14 +124,22 @@ enum err_code turn_maps(struct run *r, const struct turn_input *in, struct err *
     r->turn_rejected = 0;
     for (size_t i = 0; i < r->flow->transform_count; i++) {
         const struct flow_transform *t = &r->flow->transforms[i];
-        if (t->kind != TRANSFORM_MAP || t->source != in->source || stage_waits(r, i)) {
+        if (t->kind != TRANSFORM_MAP || t->source != in->source) {
+            continue;
+        }
+        struct stage *stage = &r->stages[i];
+        if (stage_waits(r, i) || (stage->behind && stage->next_batch != in->batch->id)) {
+            stage->behind = true;
             continue;
         }
         int64_t mark = 0;
         enum err_code code = store_mark_get(r->store, t->name, in->batch->partition, &mark, err);
         if (code == ERR_NONE && mark == in->batch->seq - 1) {
+            stage->next_batch = 0;
             code = stage_run(r, i, apply_map, in, err);
             fault_step("turn.map");
+        } else {
+            stage->behind = true;
         }
         if (code != ERR_NONE) {
             return code;
