@@ -6,9 +6,10 @@
 
 #include "base/clock.h"
 
-#define INDENT       2
-#define GAP          2
-#define CELL_COLUMNS 60 /* a cell before the last one is cut here */
+#define INDENT           2
+#define GAP              2
+#define CELL_COLUMNS     60 /* a cell before the last one is cut here */
+#define CELL_COLUMNS_MIN 8
 
 void facts_init(struct facts *f, const struct fact_column *columns, size_t column_count) {
     ASSERT(column_count <= FACTS_COLUMNS_MAX);
@@ -176,46 +177,69 @@ static void show_titles(const struct facts *f, struct output *o, const size_t *w
     output_add(o, "\n");
 }
 
-void facts_show(const struct facts *f, struct output *o, size_t rows_max) {
-    const size_t rows = facts_rows(f) < rows_max ? facts_rows(f) : rows_max;
+/* Width of each column: of its widest text, but never more than fits. Where a terminal is too
+ * narrow, the widest column of text gives way first. */
+static void measure(const struct facts *f, char *const *texts, size_t rows, int columns,
+                    size_t *widths) {
     const size_t last = last_shown(f);
-    const int64_t now_us = clock_now_us();
-    size_t widths[FACTS_COLUMNS_MAX] = {0};
-    char **texts = mem_alloc_array(rows * f->column_count + 1, sizeof *texts);
+    size_t total = INDENT;
     for (size_t i = 0; i < f->column_count; i++) {
         widths[i] = f->columns[i].title != NULL ? output_width(f->columns[i].title) : 0;
         for (size_t row = 0; row < rows; row++) {
-            const size_t at = row * f->column_count + i;
-            texts[at] = cell_text(&f->cells[at], f->columns[i].kind, now_us);
-            if (i < last) {
-                cut(texts[at], CELL_COLUMNS);
-            }
-            const size_t width = output_width(texts[at]);
+            const size_t width = output_width(texts[row * f->column_count + i]);
             widths[i] = width > widths[i] ? width : widths[i];
         }
+        widths[i] = i != last && widths[i] > CELL_COLUMNS ? CELL_COLUMNS : widths[i];
+        total += f->columns[i].title != NULL ? widths[i] + (i != last ? GAP : 0) : 0;
     }
-    size_t before = INDENT;
-    for (size_t i = 0; i < last; i++) {
-        before += f->columns[i].title != NULL ? widths[i] + GAP : 0;
+    while (columns > 0 && total > (size_t)columns) {
+        size_t widest = f->column_count;
+        for (size_t i = 0; i < f->column_count; i++) {
+            const bool may_shrink = f->columns[i].title != NULL &&
+                                    f->columns[i].kind == FACT_TEXT && widths[i] > CELL_COLUMNS_MIN;
+            if (may_shrink && (widest == f->column_count || widths[i] > widths[widest])) {
+                widest = i;
+            }
+        }
+        if (widest == f->column_count) {
+            return;
+        }
+        widths[widest]--;
+        total--;
     }
-    const size_t room = o->columns > 0 && (size_t)o->columns > before + 20
-                            ? (size_t)o->columns - before
-                            : (o->columns > 0 ? 20 : SIZE_MAX);
-    show_titles(f, o, widths);
+}
+
+static void show_rows(const struct facts *f, struct output *o, char *const *texts, size_t rows,
+                      const size_t *widths) {
+    const size_t last = last_shown(f);
     for (size_t row = 0; row < rows; row++) {
         output_add(o, "%*s", INDENT, "");
         for (size_t i = 0; i <= last; i++) {
             const size_t at = row * f->column_count + i;
             if (f->columns[i].title != NULL) {
-                cut(texts[at], i == last ? room : SIZE_MAX);
+                cut(texts[at], widths[i]);
                 show_cell(o, texts[at], widths[i], is_right(f->columns[i].kind), i == last,
                           f->cells[at].style);
             }
         }
         output_add(o, "\n");
     }
-    for (size_t i = 0; i < rows * f->column_count; i++) {
-        mem_free(texts[i]);
+}
+
+void facts_show(const struct facts *f, struct output *o, size_t rows_max) {
+    const size_t rows = facts_rows(f) < rows_max ? facts_rows(f) : rows_max;
+    const int64_t now_us = clock_now_us();
+    size_t widths[FACTS_COLUMNS_MAX] = {0};
+    const size_t cells = rows * f->column_count;
+    char **texts = mem_alloc_array(cells + 1, sizeof *texts);
+    for (size_t at = 0; at < cells; at++) {
+        texts[at] = cell_text(&f->cells[at], f->columns[at % f->column_count].kind, now_us);
+    }
+    measure(f, texts, rows, o->columns, widths);
+    show_titles(f, o, widths);
+    show_rows(f, o, texts, rows, widths);
+    for (size_t at = 0; at < cells; at++) {
+        mem_free(texts[at]);
     }
     mem_free(texts);
     if (facts_rows(f) > rows) {

@@ -42,7 +42,7 @@ static const struct fact_column transform_columns[] = {
     {"rejected", "rejected", FACT_COUNT},  {"batches_behind", "behind", FACT_COUNT},
     {"waiting", "queued", FACT_COUNT},     {"failed_keys", "failed", FACT_COUNT},
     {"attempts", NULL, FACT_COUNT},        {"since", NULL, FACT_TIME},
-    {"error", "state", FACT_TEXT}};
+    {"message", NULL, FACT_TEXT},          {"state", "state", FACT_TEXT}};
 
 static const struct fact_column reject_columns[] = {{"source", "source", FACT_TEXT},
                                                     {"transform", "transform", FACT_TEXT},
@@ -172,8 +172,10 @@ static enum err_code state_of(const struct opened *o, const struct flow_transfor
         if (attempts > 0) {
             facts_number(out, store_column_i64(st, 1));
             facts_text(out, store_column_str(st, 2));
+            facts_c(out, "waits");
             facts_style(out, STYLE_BAD);
         } else {
+            facts_null(out);
             facts_null(out);
             facts_c(out, !known ? "has not run" : failed ? "some keys failed" : "ok");
             facts_style(out, !known || failed ? STYLE_WARN : STYLE_GOOD);
@@ -263,6 +265,24 @@ static void section(struct output *o, const char *title, const struct facts *f, 
     }
 }
 
+/* Why transforms wait: one line each below their table. */
+static void show_waiting(struct output *o, const struct facts *transforms) {
+    static const size_t since_at = 9;
+    for (size_t row = 0; row < facts_rows(transforms); row++) {
+        const struct fact *cells = &transforms->cells[row * transforms->column_count];
+        const struct fact *message = &cells[since_at + 1];
+        if (!message->is_null) {
+            char ago[OUTPUT_NUMBER_BYTES];
+            output_ago(cells[since_at].number, clock_now_us(), ago);
+            output_add(o, "  ");
+            output_styled(o, STYLE_BAD, "%s waits", cells[0].text);
+            output_add(o, " since %s, its input is kept: ", ago);
+            output_data(o, (struct str){message->text, message->len});
+            output_add(o, "\n");
+        }
+    }
+}
+
 static void show(const struct opened *opened, const struct status *s, struct output *o) {
     output_styled(o, STYLE_STRONG, "%s", opened->flow->name);
     output_add(o, "  ");
@@ -273,6 +293,7 @@ static void show(const struct opened *opened, const struct status *s, struct out
         section(o, "Partitions, the ones that moved last first", &s->partitions, PARTITIONS_MAX);
     }
     section(o, "Transforms", &s->transforms, FACTS_ROWS_MAX);
+    show_waiting(o, &s->transforms);
     section(o, "Rejected rows", &s->rejects, FACTS_ROWS_MAX);
     section(o, "Keys that failed", &s->failed, EVENTS_MAX);
     section(o, "Troubles", &s->troubles, FACTS_ROWS_MAX);

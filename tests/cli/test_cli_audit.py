@@ -1,0 +1,229 @@
+"""plumb audit: a sound store passes, and every check finds the fault it is there for, seeded here with sqlite3."""
+import json
+import shutil
+import sqlite3
+
+import pytest
+
+FLOW = """\
+flow: small
+sources:
+  events:
+    type: file
+    path: data/*.jsonl
+    columns:
+      id: {type: int64, required: true}
+      who: {type: text, required: true}
+      amount: {type: int64, required: true}
+tables:
+  events: {key: [id], columns: {id: int64, who: text, amount: int64}}
+  totals: {key: [who], columns: {who: text, amount: int64}}
+  ranks: {key: [who], columns: {who: text, rank: text}}
+transforms:
+  events:
+    from: sources.events
+    into: events
+    sql: SELECT id, who, abs(amount) AS amount FROM batch
+  totals:
+    from: tables.events
+    into: totals
+    sum: SELECT who, amount FROM change
+  ranks:
+    on: [totals]
+    into: ranks
+    derive: SELECT t.who, CASE WHEN t.amount > 50 THEN 'high' ELSE 'low' END AS rank FROM changed k JOIN totals t ON t.who = k.who
+"""
+STORE = "store: sqlite:small.db\n"
+OVERFLOW = -2**63  # abs() of it fails: the map rejects the row
+
+
+def lines(first, count):
+    records = [{"id": i, "who": f"w{i % 3}", "amount": i} for i in range(first, first + count)]
+    records[1]["amount"] = "many"
+    records[2]["amount"] = OVERFLOW
+    return "".join(json.dumps(record) + "\n" for record in records)
+
+
+@pytest.fixture(scope="module", name="sound")
+def sound_store(plumb, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("audit") / "small"
+    (directory / "data").mkdir(parents=True)
+    (directory / "flow.yaml").write_text(FLOW + STORE)
+    (directory / "data" / "a.jsonl").write_text(lines(0, 30))
+    (directory / "data" / "b.jsonl").write_text(lines(100, 8))
+    plumb.ok("run", directory, "--once", "--batch-rows", "10")
+    return directory
+
+
+@pytest.fixture(name="flow")
+def own_copy(sound, tmp_path):
+    shutil.copytree(sound, tmp_path / "small")
+    return tmp_path / "small"
+
+
+def change(flow, sql):
+    connection = sqlite3.connect(flow / "small.db")
+    connection.executescript(sql)
+    connection.commit()
+    connection.close()
+
+
+def audit(plumb, flow):
+    done = plumb.run("audit", flow, "--json")
+    facts = json.loads(done.stdout)
+    assert facts["ok"] == (done.code == 0)
+    return done.code, facts
+
+
+def test_a_sound_store_passes_and_every_check_looked_at_something(plumb, flow):
+    code, facts = audit(plumb, flow)
+    assert code == 0 and facts["findings"] == []
+    assert all(check["examined"] > 0 and check["findings"] == 0 for check in facts["checks"]), facts["checks"]
+    looked_at = {check["check"]: check["examined"] for check in facts["checks"]}
+    assert looked_at["records"] == 38 and looked_at["sequence"] == 4 and looked_at["rejects"] == 4
+    assert {name: table["rows"] for name, table in facts["tables"].items()} == {"events": 34, "totals": 3, "ranks": 3}
+
+
+# check, a word of the message, SQL that breaks it. Partition 1 is a.jsonl with three batches, ids 1 to 3.
+FAULTS = {
+    "a batch is gone": ("sequence", "expected batch 2", "DELETE FROM _plumb_batches WHERE id = 2"),
+    "the newest batch is gone": ("sequence", "the last one staged is 2", "DELETE FROM _plumb_batches WHERE id = 3"),
+    "a partition counts a batch too many": ("sequence", "its last batch is number 4",
+                                            "UPDATE _plumb_partitions SET last_seq = 4 WHERE id = 1"),
+    "a partition is gone": ("sequence", "its partition is not there", "DELETE FROM _plumb_partitions WHERE id = 2"),
+    "records overlap": ("records", "begins with record 9, expected 10",
+                        "UPDATE _plumb_batches SET first_record = 9 WHERE id = 2"),
+    "the first record is not the first": ("records", "begins with record 1, expected 0",
+                                          "UPDATE _plumb_batches SET first_record = 1 WHERE id = 1"),
+    "a partition counts a record less": ("records", "counts 29 records",
+                                         "UPDATE _plumb_partitions SET records = 29 WHERE id = 1"),
+    "a batch's cursor is elsewhere": ("records", "its cursor stands at record 21",
+                                      "UPDATE _plumb_batches SET cursor = json_set(cursor, '$.records', 21) WHERE id = 2"),
+    "the cursor is ahead": ("records", "the cursor stands at record 31",
+                            "UPDATE _plumb_partitions SET cursor = json_set(cursor, '$.records', 31) WHERE id = 1"),
+    "a decoded row is not counted": ("decoding", "10 records, but 8 decoded + 1 rejected",
+                                     "UPDATE _plumb_batches SET decoded = 8 WHERE id = 1"),
+    "a negative count evens out": ("decoding", "-1 rejected",
+                                   "UPDATE _plumb_batches SET decoded = 11, rejected = -1 WHERE id = 1"),
+    "a reject of decoding is lost": ("rejects", "1 records were rejected while decoding, kept are 0",
+                                     "DELETE FROM _plumb_rejects WHERE transform = '' AND batch = 1"),
+    "a reject of a map is lost": ("rejects", "1 rows were rejected, kept are 0",
+                                  "DELETE FROM _plumb_rejects WHERE transform = 'events' AND batch = 1"),
+    "a reject came from nowhere": ("rejects", "kept are 2",
+                                   "INSERT INTO _plumb_rejects SELECT 900, batch, 7, transform, reason, NULL, NULL, '', "
+                                   "version, 0 FROM _plumb_rejects WHERE transform = '' AND batch = 1"),
+    "a reject points past its batch": ("rejects", "has no record at 10",
+                                       "UPDATE _plumb_rejects SET pos = 10 WHERE transform = '' AND batch = 1"),
+    "a reject of no batch": ("rejects", "its batch is not there",
+                             "INSERT INTO _plumb_rejects VALUES (901, 77, 0, '', 'type', NULL, NULL, '', '', 0)"),
+    "a reject of no ledger line": ("rejects", "has no ledger line",
+                                   "INSERT INTO _plumb_rejects VALUES (902, 1, 5, 'other', 'type', NULL, NULL, '', '', 0)"),
+    "a row got lost in a map": ("ledger", "9 rows in, but 7 records out",
+                                "UPDATE _plumb_ledger SET records_out = 7 WHERE batch = 1"),
+    "a row got lost on its way into the table": ("ledger", "8 rows out, but 7 inserted",
+                                                 "UPDATE _plumb_ledger SET inserted = 7 WHERE batch = 1"),
+    "a ledger line is of other rows": ("ledger", "but the batch has 9 decoded rows",
+                                       "UPDATE _plumb_ledger SET rows_in = 10, filtered = 1 WHERE batch = 1"),
+    "a ledger line evens out below zero": ("ledger", "-1 filtered",
+                                           "UPDATE _plumb_ledger SET records_out = 9, filtered = -1 WHERE batch = 1"),
+    "a ledger line of no batch": ("ledger", "the batch is not there", "UPDATE _plumb_ledger SET batch = 55 WHERE batch = 3"),
+    "raw bytes changed": ("staging", "batch 1",
+                          "UPDATE _plumb_frames SET frame = CAST(substr(frame, 1, 30) || x'ff' || substr(frame, 32) AS BLOB) WHERE batch = 1"),
+    "raw bytes of another batch": ("staging", "batch 1",
+                                   "UPDATE _plumb_frames SET frame = (SELECT frame FROM _plumb_frames WHERE batch = 2) WHERE batch = 1"),
+    "a checksum changed": ("staging", "batch 2", "UPDATE _plumb_batches SET hash = zeroblob(16) WHERE id = 2"),
+    "raw bytes are gone": ("staging", "its raw records are gone", "DELETE FROM _plumb_frames WHERE batch = 2"),
+    "raw bytes of no batch": ("staging", "its batch is not there",
+                              "INSERT INTO _plumb_frames SELECT 77, frame FROM _plumb_frames WHERE batch = 1"),
+    "more records are counted than kept": ("staging", "holds 10 records, the store says 11",
+                                           "UPDATE _plumb_batches SET records = 11 WHERE id = 1"),
+    "a map is behind": ("marks", "1 of 3 batches are not applied yet",
+                        "UPDATE _plumb_marks SET seq = 2 WHERE partition = 1"),
+    "a map's line beyond its mark": ("marks", "has a ledger line, but is not applied by the mark",
+                                     "UPDATE _plumb_marks SET seq = 2 WHERE partition = 1"),
+    "a map has no mark": ("marks", "3 of 3 batches are not applied yet", "DELETE FROM _plumb_marks WHERE partition = 1"),
+    "a mark is ahead": ("marks", "its mark is batch 4", "UPDATE _plumb_marks SET seq = 4 WHERE partition = 1"),
+    "a ledger line is gone": ("marks", "has no ledger line", "DELETE FROM _plumb_ledger WHERE batch = 2"),
+    "a change was not summed": ("queues", "1 changes wait",
+                                "INSERT INTO _plumb_q_totals(_sign, who, amount) VALUES (1, 'w1', 5)"),
+    "a key was not derived": ("queues", "1 changes wait", "INSERT INTO _plumb_q_ranks(who) VALUES ('w1')"),
+    "a key failed": ("queues", "1 keys failed",
+                     "INSERT INTO _plumb_q_ranks(who, _failed, _error) VALUES ('w1', 1, 'division by zero')"),
+    "a transform is held": ("transforms", "waits with its input kept: overflow",
+                            "UPDATE _plumb_transforms SET attempts = 3, class = 'input', message = 'overflow' WHERE name = 'totals'"),
+    "a transform was another": ("transforms", "is not what made table 'totals'",
+                                "UPDATE _plumb_transforms SET definition = zeroblob(16) WHERE name = 'totals'"),
+    "a transform never ran": ("transforms", "has never run", "DELETE FROM _plumb_transforms WHERE name = 'ranks'"),
+    "a row was deleted by hand": ("tables", "changed by hand?", "DELETE FROM events WHERE id = 5"),
+    "a row was inserted by hand": ("tables", "has 35 rows", "INSERT INTO events(id, who, amount) VALUES (900, 'x', 1)"),
+    "a table is gone": ("tables", "is not in the store", "DROP TABLE ranks"),
+    "a sum counts nothing": ("tables", "count no contribution", "UPDATE totals SET _n = 0 WHERE who = 'w1'"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_it_is_found_that(plumb, flow, fault):
+    check, words, sql = FAULTS[fault]
+    change(flow, sql)
+    code, facts = audit(plumb, flow)
+    messages = [f"{found['where']}: {found['message']}" for found in facts["findings"] if found["check"] == check]
+    assert code == 3
+    assert any(words in message for message in messages), facts["findings"]
+
+
+def test_the_text_names_the_place_and_what_is_off(plumb, flow):
+    change(flow, "UPDATE _plumb_ledger SET inserted = 7 WHERE batch = 2")
+    done = plumb.run("audit", flow)
+    assert done.code == 3
+    assert "events data/a.jsonl, batch 2, transform events" in done.stdout
+    assert "finding" in done.stdout.splitlines()[-1]
+
+
+def test_one_check_lists_at_most_a_hundred_findings_and_counts_all(plumb, flow):
+    rows = ", ".join(f"({1000 + i}, {2000 + i}, 0, '', 'type', NULL, NULL, '', '', 0)" for i in range(150))
+    change(flow, f"INSERT INTO _plumb_rejects VALUES {rows}")
+    code, facts = audit(plumb, flow)
+    rejects = [check for check in facts["checks"] if check["check"] == "rejects"][0]
+    assert code == 3 and rejects["findings"] == 150
+    assert len(facts["findings"]) == 100
+    assert "150 findings." in plumb.run("audit", flow).stdout
+
+
+def test_digests_do_not_depend_on_how_records_were_split(plumb, sound, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(sound, other, ignore=shutil.ignore_patterns("*.db*"))
+    plumb.ok("run", other, "--once", "--batch-rows", "3")
+    assert audit(plumb, other)[1]["tables"] == audit(plumb, sound)[1]["tables"]
+
+
+def test_digests_tell_apart_tables_that_differ_in_one_value(plumb, flow):
+    before = audit(plumb, flow)[1]["tables"]
+    change(flow, "UPDATE ranks SET rank = 'none' WHERE who = 'w1'")
+    after = audit(plumb, flow)[1]["tables"]
+    assert before["ranks"] != after["ranks"] and before["events"] == after["events"]
+
+
+def test_retention_may_drop_raw_records(plumb, flow):
+    (flow / "flow.yaml").write_text(FLOW + STORE + "staging: {keep: 30d}\n")
+    change(flow, "DELETE FROM _plumb_frames WHERE batch = 1")
+    code, facts = audit(plumb, flow)
+    assert code == 0, facts["findings"]
+    assert [check["examined"] for check in facts["checks"] if check["check"] == "staging"] == [3]
+
+
+def test_a_correction_by_hand_flows_on_and_is_said(plumb, flow):
+    change(flow, "UPDATE events SET amount = 1000 WHERE id = 4")
+    plumb.ok("run", flow, "--once")
+    code, _ = audit(plumb, flow)
+    assert code == 0, "an update keeps the number of rows"
+    change(flow, "DELETE FROM events WHERE id = 4")
+    plumb.ok("run", flow, "--once")
+    code, facts = audit(plumb, flow)
+    assert code == 3 and [found["check"] for found in facts["findings"]] == ["tables"]
+
+
+def test_without_a_store_it_says_how_to_get_one(plumb, sound, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(sound, other, ignore=shutil.ignore_patterns("*.db*"))
+    done = plumb.run("audit", other)
+    assert done.code == 78 and "`plumb run` creates it" in done.stderr
