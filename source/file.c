@@ -26,6 +26,7 @@ struct file_conf {
     char quote;
     const char *null;    /* text of no value */
     int64_t compression; /* enum file_compression */
+    bool verify;
     bool follow;
     int64_t poll; /* us */
 };
@@ -62,6 +63,13 @@ static const struct option options[] = {
     OPTION_ENUM(struct file_conf, compression, .def = "auto", .choices = compressions,
                 .doc = "How the files are compressed; `auto` looks at their first bytes.",
                 .example = "gzip"),
+    OPTION_BOOL(struct file_conf, verify, .def = "true", .flags = OPTION_ADVANCED,
+                .doc =
+                    "Read a compressed file to its end for its checksums before a record is taken "
+                    "from it, so that a damaged one adds nothing wrong; it costs the time of "
+                    "decompressing once more. One that merely ends too early is read as far as "
+                    "it goes. With `false` so is a damaged one.",
+                .example = "false"),
     OPTION_BOOL(struct file_conf, follow, .def = "false",
                 .doc = "The files are logs that other programs are writing: read all of them in "
                        "turns, wait for the end of a line, and take a file that shrank as started "
@@ -277,6 +285,7 @@ static enum err_code file_source_open(const void *conf, const struct source_env 
     file_reader_init(&s->reader, &s->set, env->record_bytes_max, csv ? conf_delimiter(c) : '\0',
                      c->quote);
     s->reader.compression = (enum file_compression)c->compression;
+    s->reader.verify = c->verify;
     for (size_t i = 0; i < env->cursor_count; i++) {
         enum err_code code = file_set_add_cursor(&s->set, &env->cursors[i], err);
         if (code != ERR_NONE) {

@@ -179,6 +179,7 @@ static bool walk_csv(struct file_frames *f, size_t *i) {
             f->quoting = QUOTE_FIELD_START;
         } else if (c == f->quote && f->quoting != QUOTE_NONE) {
             f->quoting = QUOTE_INSIDE;
+            f->quote_at = *i - f->pos;
         } else {
             f->quoting = QUOTE_NONE;
         }
@@ -232,17 +233,37 @@ static struct str large_text(struct file_frames *f, const char *bytes, int64_t l
     return (struct str){f->large, prefix + (size_t)n};
 }
 
+/* At the end of the file a quote is open. It was most likely never meant as one, or the cell lost its
+ * end: only the lines up to its own are given up, and the ones below it are read for what they are.
+ * No quote stands in them, so this happens once a file. What is longer than a record may be stays
+ * whole, because its beginning may have left the window. */
+static size_t unclosed_end(const struct file_frames *f, bool *newline) {
+    const char *from = f->data + f->pos + f->quote_at;
+    const char *nl = NULL;
+    if (!f->skipping && f->len - f->pos <= f->record_max) {
+        nl = memchr(from, '\n', (size_t)(f->data + f->len - from));
+    }
+    *newline = nl != NULL;
+    return nl != NULL ? (size_t)(nl - f->data) : f->len;
+}
+
 /* The record ends before data[end]; newline says whether one stands there. False for an empty line.
  */
 static bool take_record(struct file_frames *f, size_t end, bool newline, struct frame *out) {
+    bool unframed = !newline && f->csv && f->quoting == QUOTE_INSIDE;
+    if (unframed) {
+        end = unclosed_end(f, &newline);
+        f->next_quote_known = false;
+    }
     size_t here = end - f->pos;
     int64_t length = f->skipped + (int64_t)here;
-    bool unframed = !newline && f->csv && f->quoting == QUOTE_INSIDE;
+    int64_t inner_lines =
+        unframed && newline ? count_newlines(f->data + f->pos, f->data + end) : f->inner_lines;
     bool cr = here > 0 ? f->data[end - 1] == '\r' : f->skipped_cr;
     struct file_position next = {.offset = f->at.offset + length + (newline ? 1 : 0),
-                                 .line = f->at.line + f->inner_lines + 1,
+                                 .line = f->at.line + inner_lines + 1,
                                  .open = !newline};
-    if (cr && !unframed) {
+    if (cr && (!unframed || newline)) {
         length--;
     }
     *out = (struct frame){.kind = unframed ? RECORD_UNFRAMED : RECORD_WHOLE,

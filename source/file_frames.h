@@ -48,6 +48,7 @@ struct file_frames {
     /* The record being looked for. */
     size_t scanned; /* bytes after pos looked at */
     enum quote_state quoting;
+    size_t quote_at;     /* where its last quote was opened, from pos */
     int64_t inner_lines; /* newlines inside its quotes */
     size_t next_quote;   /* index in data of the first quote at or after pos + scanned; or len */
     bool next_quote_known;

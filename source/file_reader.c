@@ -37,9 +37,9 @@ static void tell_damage(struct file_reader *r, struct file_part *p) {
     char text[EXPLAIN_BYTES];
     file_stream_explain(r->frames.stream, text, sizeof(text));
     file_part_set_trouble(p, ERR_INPUT,
-                          "%s: %s; the records before that were read. Put the whole file in its "
-                          "place to read the rest",
-                          p->path, text);
+                          "%s; the records before that were read. Put the whole file in its place "
+                          "to read the rest",
+                          text);
 }
 
 /* The compressed data ended too early: final, or still being written. */
@@ -74,15 +74,21 @@ static enum err_code read_header(struct file_reader *r, struct file_part *p, boo
     switch (result) {
     case FRAME_RECORD:
         if (frame.kind == RECORD_UNFRAMED) {
-            file_part_set_trouble(p, ERR_INPUT,
-                                  "%s: a quote in the CSV header is never closed; correct line 1 "
-                                  "or the quote option",
-                                  p->path);
+            file_part_set_trouble(
+                p, ERR_INPUT,
+                "a quote in the CSV header is never closed; correct line 1 or the "
+                "quote option");
         } else if (frame.kind != RECORD_WHOLE || frame.bytes.len > FILE_HEADER_BYTES_MAX) {
+            file_part_set_trouble(
+                p, ERR_INPUT,
+                "the CSV header is longer than %zu bytes; is this a CSV file with a "
+                "header line?",
+                FILE_HEADER_BYTES_MAX);
+        } else if (memchr(frame.bytes.ptr, '\0', frame.bytes.len) != NULL ||
+                   !str_is_utf8(frame.bytes)) {
             file_part_set_trouble(p, ERR_INPUT,
-                                  "%s: the CSV header is longer than %zu bytes; is this a CSV file "
-                                  "with a header line?",
-                                  p->path, FILE_HEADER_BYTES_MAX);
+                                  "the CSV header is not UTF-8 text; is this a CSV file? If it is, "
+                                  "convert it to UTF-8");
         } else {
             buf_clear(&r->header);
             p->news = true;
@@ -130,14 +136,40 @@ static enum err_code go_to_mark(struct file_reader *r, struct file_part *p, bool
     } else if (!reached && r->frames.stream_state == STREAM_BAD) {
         tell_damage(r, p);
     } else if (!reached) {
-        file_part_set_trouble(
-            p, ERR_INPUT,
-            "%s: holds fewer than the %lld bytes that were read of it before; put "
-            "the old file back, or give the new one another name",
-            p->path, (long long)p->mark.at.offset);
+        file_part_set_trouble(p, ERR_INPUT,
+                              "holds fewer than the %lld bytes that were read of it before; put "
+                              "the old file back, or "
+                              "give the new one another name",
+                              (long long)p->mark.at.offset);
     }
     *there = reached;
     return ERR_NONE;
+}
+
+/* Reads compressed data to its end for its checksums alone: damage in the middle gives wrong bytes
+ * long before it is noticed, and what was staged cannot be taken back. */
+static enum err_code verify(struct file_part *p, bool *sound, struct err *err) {
+    struct file_stream *stream = NULL;
+    enum err_code code = file_stream_open(p->fd, p->compression, 0, &stream, err);
+    enum file_stream_state state = STREAM_OPEN;
+    char *scratch = mem_alloc(FILE_CHUNK_BYTES);
+    while (code == ERR_NONE && state == STREAM_OPEN) {
+        size_t got = 0;
+        code = file_stream_read(stream, scratch, FILE_CHUNK_BYTES, &got, &state, err);
+    }
+    if (code == ERR_NONE && state == STREAM_BAD) {
+        char text[EXPLAIN_BYTES];
+        file_stream_explain(stream, text, sizeof(text));
+        file_part_set_trouble(p, ERR_INPUT,
+                              "%s; nothing is taken from a damaged file, as what comes before the "
+                              "damage may be wrong already. Put the whole file in its place, or "
+                              "set verify: false to take it nevertheless",
+                              text);
+    }
+    *sound = code == ERR_NONE && state != STREAM_BAD;
+    mem_free(scratch);
+    file_stream_close(stream);
+    return code;
 }
 
 /* Opens p's file and makes sure that it is the one the scan saw. */
@@ -183,6 +215,12 @@ static enum err_code activate(struct file_reader *r, struct file_part *p, struct
     enum err_code code = open_part(r, p, &opened, err);
     if (code != ERR_NONE || !opened) {
         return code;
+    }
+    if (r->verify && is_packed(p)) {
+        code = verify(p, &opened, err);
+        if (code != ERR_NONE || !opened) {
+            return code;
+        }
     }
     static const struct file_position start = {0};
     bool from_start = r->csv || is_packed(p);
@@ -230,11 +268,11 @@ static void note_end(struct file_reader *r, struct file_part *p, enum frame_resu
             break;
         }
         file_part_set_trouble(p, ERR_INPUT,
-                              "%s: line %lld, ending at byte %lld, was read while it was still "
+                              "line %lld, ending at byte %lld, was read while it was still "
                               "being written: the file has grown behind it without a newline. The "
                               "file is left alone; copy it to another name and remove this one to "
                               "read it from its start",
-                              p->path, (long long)mark->at.line, (long long)mark->at.offset);
+                              (long long)mark->at.line, (long long)mark->at.offset);
         break;
     case FRAME_CUT:
         note_cut(r, p);

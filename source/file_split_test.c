@@ -28,6 +28,7 @@ static void read_independently(const char *text, size_t len, bool csv, const cha
         size_t end = start;
         bool inside = false;
         bool field = true; /* at the start of a cell */
+        size_t opened = 0;
         for (; end < len && (inside || text[end] != '\n'); end++) {
             if (inside && text[end] == '"' && end + 1 < len && text[end + 1] == '"') {
                 end++;
@@ -35,11 +36,16 @@ static void read_independently(const char *text, size_t len, bool csv, const cha
                 inside = text[end] != '"';
             } else if (csv) {
                 inside = field && text[end] == '"';
+                opened = inside ? end : opened;
                 field = text[end] == ',';
             }
         }
+        const char *cut = inside && len - start <= RECORD_MAX
+                              ? memchr(text + opened, '\n', len - opened)
+                              : NULL; /* a quote never closed: up to the end of its line */
+        end = cut != NULL ? (size_t)(cut - text) : end;
         size_t n = end - start;
-        n -= n > 0 && text[end - 1] == '\r' && !inside ? 1 : 0;
+        n -= n > 0 && text[end - 1] == '\r' && (!inside || cut != NULL) ? 1 : 0;
         if (n > 0 && !header) {
             int kind = inside ? RECORD_UNFRAMED : n > RECORD_MAX ? RECORD_TOO_LARGE : RECORD_WHOLE;
             tell(out, partition, kind, (struct str){text + start, n}, start);
@@ -103,7 +109,8 @@ static void make_csv(struct buf *b, uint64_t *seed, size_t records) {
         }
         add_line_end(b, seed);
     }
-    static const char *const ends[] = {"", "last", "\"never\nclosed"};
+    static const char *const ends[] = {"", "last", "\"never\nclosed",
+                                       "a,\"x\"\r\nb,\"y\n,\"z\r\nc\n\nd", "\"never closed\n"};
     buf_adds(b, ends[next_random(seed) % ARRAY_COUNT(ends)]);
 }
 
@@ -251,6 +258,32 @@ static void damaged_data_is_trouble_and_others_go_on(void **state) {
     }
 }
 
+/* One wrong byte in stored data is noticed by the checksum alone, after all records were seen. */
+static void nothing_is_taken_from_a_damaged_file_that_is_verified(void **state) {
+    (void)state;
+    static char packed[4096];
+    for (int verify = 0; verify < 2; verify++) {
+        size_t len = pack_gzip("1\n2\n3\n", 6, 1, packed, sizeof(packed));
+        packed[len - 8] ^= 1; /* of the checksum */
+        struct test_run r;
+        run_init(&r, "a.jsonl.gz");
+        r.conf.verify = verify == 1;
+        put_bytes("a.jsonl.gz", O_TRUNC, packed, len);
+        run_drain(&r);
+        run_expect_trouble(&r, "a.jsonl.gz",
+                           verify == 1 ? "(incorrect data check); nothing is taken"
+                                       : "(incorrect data check); the records before");
+        run_expect(&r, verify == 1 ? "" : "a.jsonl.gz|0|1\na.jsonl.gz|0|2\na.jsonl.gz|0|3\n");
+        packed[len - 8] ^= 1;
+        put_bytes("a.jsonl.gz", O_TRUNC, packed, len);
+        run_reopen(&r);
+        run_drain(&r);
+        assert_int_equal(r.troubles, verify == 1 ? 0 : 1); /* the other one was read already */
+        assert_int_equal(run_partition(&r, "a.jsonl.gz")->records, 3);
+        run_release(&r);
+    }
+}
+
 static void a_compressed_file_still_being_written_is_waited_for(void **state) {
     (void)state;
     static char packed[4096];
@@ -339,6 +372,7 @@ int main(void) {
         TEST(any_split_of_zstd_gives_the_same_records),
         TEST(truncated_gzip_gives_what_is_whole_then_trouble),
         TEST(damaged_data_is_trouble_and_others_go_on),
+        TEST(nothing_is_taken_from_a_damaged_file_that_is_verified),
         TEST(a_compressed_file_still_being_written_is_waited_for),
         TEST(the_header_is_the_meta_of_every_batch),
         TEST(a_header_alone_is_nothing_and_may_grow),
