@@ -129,17 +129,20 @@ static void free_flow(struct flow **flow) {
 static int run_flow(const struct invocation *call, struct run_options *options) {
     struct err err = ERR_INIT;
     CLEANUP(free_flow) struct flow *flow = NULL;
+    const bool json = invocation_has(call, "json");
+    struct run_summary summary = {.first_commit_us = -1};
     if (flow_load(call->arguments[0], call->registry, &flow, &err) != ERR_NONE) {
+        if (json) {
+            (void)print_json(NULL, &summary, &err);
+        }
         return command_failed(&err);
     }
     AUTO_OUTPUT out;
     output_init(&out);
-    const bool json = invocation_has(call, "json");
     const bool live = !json && out.columns > 0 && isatty(STDERR_FILENO) == 1;
     catch_signals();
     options->stop = should_stop;
     options->progress = live ? progress : NULL;
-    struct run_summary summary = {.first_commit_us = -1};
     enum err_code code = engine_run(flow, options, &summary, &err);
     if (live) {
         (void)fputs("\r\x1b[K", stderr);
