@@ -85,7 +85,9 @@ static enum err_code apply_staged(struct run *r, const struct flow_source *sourc
     }
     bool same = info.decoded == (int64_t)decoded.rows.count &&
                 info.rejected == (int64_t)decoded.rejects.count;
-    if (r->options.replay || !same) {
+    /* Always when there are rejects: an interrupted replay may have left those of another contract.
+     */
+    if (r->options.replay || !same || info.rejected > 0) {
         code = note_decoding(r, &in, err);
     }
     if (code == ERR_NONE) {
@@ -152,12 +154,13 @@ enum err_code catch_up(struct run *r, bool *worked, struct err *err) {
     return code;
 }
 
+/* Rejects of decoding and what is known of the data's own schema stay until a batch is decoded
+ * again: a replay that is interrupted must not lose them. */
 enum err_code replay_begin(struct run *r, struct err *err) {
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     buf_adds(&sql,
-             "DELETE FROM _plumb_marks; DELETE FROM _plumb_ledger; DELETE FROM _plumb_rejects;"
-             "DELETE FROM _plumb_transforms; DELETE FROM _plumb_fields; DELETE FROM "
-             "_plumb_schema_events;");
+             "DELETE FROM _plumb_marks; DELETE FROM _plumb_ledger; DELETE FROM _plumb_transforms;"
+             "DELETE FROM _plumb_rejects WHERE transform <> ''");
     enum err_code code = store_begin(r->store, err);
     if (code != ERR_NONE) {
         return code;

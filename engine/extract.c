@@ -41,7 +41,9 @@ static enum err_code open_source(struct extractor *x, struct err *err) {
 }
 
 static enum err_code finish_batch(struct extractor *x, struct package *p, struct err *err) {
-    enum err_code code = batch_seal(&p->out.batch, SEAL_LEVEL, err);
+    /* Sealed already when decoding failed the last time. */
+    enum err_code code =
+        p->out.batch.sealed.len > 0 ? ERR_NONE : batch_seal(&p->out.batch, SEAL_LEVEL, err);
     if (code != ERR_NONE) {
         return code;
     }
@@ -165,12 +167,24 @@ enum err_code extractor_start(struct extractor *x, struct err *err) {
     return ERR_NONE;
 }
 
+/* What was committed after the source was last asked. A source that cannot take it any more will
+ * give those records again, and the tables' keys meet them. */
+static void acknowledge_rest(struct extractor *x) {
+    for (struct package *p = x->free; p != NULL; p = p->next) {
+        struct err err = ERR_INIT;
+        if (acknowledge(x, p, &err) != ERR_NONE) {
+            return;
+        }
+    }
+}
+
 void extractor_stop(struct extractor *x) {
     if (x->is_running) {
         (void)pthread_join(x->thread, NULL);
         x->is_running = false;
     }
     if (x->state != NULL) {
+        acknowledge_rest(x);
         x->source->component->source->close(x->state);
         x->state = NULL;
     }

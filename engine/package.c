@@ -96,8 +96,12 @@ struct package *channel_take_free(struct channel *c, struct package **list) {
 
 void channel_give_back(struct channel *c, struct package **list, struct package *p) {
     pthread_mutex_lock(&c->lock);
-    p->next = *list;
-    *list = p;
+    struct package **end = list;
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    p->next = NULL;
+    *end = p;
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
 }

@@ -50,7 +50,8 @@ void channel_put(struct channel *c, struct package *p);
 /* The oldest ready package; NULL after timeout_us. */
 struct package *channel_take(struct channel *c, int64_t timeout_us);
 /* Takes from / gives back to a list of free packages, guarded by the channel's lock. Blocks until
- * there is one; NULL when stopping. */
+ * there is one; NULL when stopping. First in, first out: what is committed first is acknowledged
+ * first. */
 struct package *channel_take_free(struct channel *c, struct package **list);
 void channel_give_back(struct channel *c, struct package **list, struct package *p);
 /* Waits up to us; false when stopping. */
