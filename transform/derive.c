@@ -3,8 +3,9 @@
  * The queue holds each changed key once. A pass takes up to DERIVE_KEYS_MAX of them into a
  * temporary table (`changed`), puts the SELECT's rows into another (the result), checks that every
  * row belongs to a changed key, upserts what differs and deletes rows of changed keys that have no
- * result any more. When the SELECT fails, the keys are halved until the one that fails is alone; it
- * stays in the queue, marked with its error, until it changes again or plumb restarts. */
+ * result any more. When the SELECT fails, the keys are halved until the one that fails is alone; its
+ * rows are deleted, and it stays in the queue, marked with its error, until it changes again or
+ * plumb restarts. */
 #include "transform/internal.h"
 
 enum slot {
@@ -252,7 +253,15 @@ static enum err_code apply_keys(struct transform *t, struct err *err) {
     return code;
 }
 
+/* The key has no result, so its rows go: kept, they would tell how records were batched. */
 static enum err_code mark_failed(struct transform *t, const struct err *why, struct err *err) {
+    enum err_code code = store_run(t->statements[DERIVE_RESULT_CLEAR], NULL, err);
+    if (code == ERR_NONE) {
+        code = store_run(t->statements[DERIVE_DELETE], NULL, err);
+    }
+    if (code != ERR_NONE) {
+        return code;
+    }
     store_bind_str(t->statements[DERIVE_FAILED], 1, str_of(why->message));
     return store_run(t->statements[DERIVE_FAILED], NULL, err);
 }
