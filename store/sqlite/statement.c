@@ -132,12 +132,13 @@ enum err_code sqlite_fixed(struct store *s, enum fixed_statement which, sqlite3_
 
 enum err_code sqlite_row(struct store *s, sqlite3_stmt *stmt, const char *what, bool *has_row,
                          struct err *err) {
-    int rc = fault_fails(FAULT_STORE) ? SQLITE_IOERR : sqlite3_step(stmt);
+    bool injected = fault_fails(FAULT_STORE);
+    int rc = injected ? SQLITE_IOERR : sqlite3_step(stmt);
     *has_row = rc == SQLITE_ROW;
     if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
         return ERR_NONE;
     }
-    if (rc == SQLITE_IOERR && sqlite3_errcode(s->db) == SQLITE_OK) {
+    if (injected) { /* SQLite knows nothing of it and would tell of an earlier call */
         err_set(err, ERR_UNAVAILABLE, "%s: injected store fault", what);
     } else {
         sqlite_error(s, err, what);
@@ -209,6 +210,11 @@ enum err_code store_release(struct store *s, struct err *err) {
 }
 
 enum err_code store_undo(struct store *s, struct err *err) {
+    if (sqlite3_get_autocommit(s->db) != 0) {
+        /* With it went the savepoint; whatever ran now would commit by itself. */
+        return err_set(err, ERR_UNAVAILABLE,
+                       "store: SQLite rolled the whole transaction back after an error");
+    }
     enum err_code code = run_fixed(s, FIXED_UNDO, "roll back to savepoint", err);
     return code != ERR_NONE ? code : store_release(s, err);
 }
