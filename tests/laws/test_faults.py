@@ -41,8 +41,8 @@ def test_a_fault_is_survived(blank, clean, tmp_path, slow, kind, persistent):
     codes = in_parallel(fail_at, spread(1, points, most))
     if persistent:
         assert any(code != 0 for code in codes), "no fault was ever felt"
-    else:
-        assert sum(code == 0 for code in codes) >= len(codes) * 0.5, "hardly any transient fault is retried"
+    elif kind == "store":  # a file's trouble is told, and with --once the next run takes it up
+        assert sum(code == 0 for code in codes) >= len(codes) * 0.8, "hardly any transient fault is retried"
 
 
 def test_a_crash_would_be_seen(filled):
