@@ -32,7 +32,7 @@ char *output_printable(struct str data);
 size_t output_width(const char *text);
 
 /* 1234567 -> "1,234,567" */
-#define OUTPUT_NUMBER_BYTES 32
+#define OUTPUT_NUMBER_BYTES 48
 void output_number(int64_t n, char out[OUTPUT_NUMBER_BYTES]);
 /* "12 B", "3.4 KiB", "1.2 GiB" */
 void output_bytes(int64_t n, char out[OUTPUT_NUMBER_BYTES]);

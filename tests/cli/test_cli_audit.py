@@ -227,3 +227,14 @@ def test_without_a_store_it_says_how_to_get_one(plumb, sound, tmp_path):
     shutil.copytree(sound, other, ignore=shutil.ignore_patterns("*.db*"))
     done = plumb.run("audit", other)
     assert done.code == 78 and "`plumb run` creates it" in done.stderr
+
+
+def test_a_store_that_fails_while_being_read_is_an_error_and_never_a_sound_audit(plumb, flow):
+    for command in (["audit"], ["status"], ["rejects", "list"]):
+        failed = 0
+        for operation in range(1, 400, 13):
+            done = plumb.run(*command, flow, env={"PLUMB_FAULT": f"store:{operation}"})
+            assert done.code in (0, 1), done.stderr
+            assert (done.code == 1) == (done.stderr != "") == (done.stdout == "")
+            failed += done.code
+        assert failed > 0
