@@ -324,6 +324,23 @@ static void stay_with_active(struct file_source *s) {
     }
 }
 
+static enum err_code tell_nothing_found(const struct file_source *s, struct err *err) {
+    char *full = file_set_full_path(&s->set, s->pattern);
+    struct file_info info = {0};
+    struct err ignored = ERR_INIT;
+    bool is_directory = file_info_of(full, &info, &ignored) == ERR_NONE && info.is_directory;
+    mem_free(full);
+    if (is_directory) {
+        return err_set(err, ERR_CONFIG,
+                       "'%s' in '%s' is a directory, not a file; to read the files in it, write "
+                       "path: '%s/*'",
+                       s->conf->path, s->set.directory, s->pattern);
+    }
+    return err_set(err, ERR_CONFIG,
+                   "no file matches '%s' in '%s'; correct the path option, or bring the files",
+                   s->conf->path, s->set.directory);
+}
+
 static enum err_code scan(struct file_source *s, struct err *err) {
     enum err_code code = file_set_scan(&s->set, err);
     if (code != ERR_NONE) {
@@ -336,12 +353,7 @@ static enum err_code scan(struct file_source *s, struct err *err) {
         s->turn = 0;
     }
     stay_with_active(s);
-    if (s->once && s->set.matched == 0 && !s->has_past) {
-        return err_set(err, ERR_CONFIG,
-                       "no file matches '%s' in '%s'; correct the path option, or bring the files",
-                       s->conf->path, s->set.directory);
-    }
-    return ERR_NONE;
+    return s->once && s->set.matched == 0 && !s->has_past ? tell_nothing_found(s, err) : ERR_NONE;
 }
 
 /* The next partition, from the one whose turn it is on, with something to tell or to read. */

@@ -13,6 +13,8 @@
 #include "base/clock.h"
 #include "base/hash.h"
 
+#define REFUSED_SHOWN_BYTES 200
+
 struct found {
     const char *path; /* relative; view into full */
     const char *full;
@@ -90,6 +92,10 @@ void file_set_release(struct file_set *s) {
     for (size_t i = 0; i < s->count; i++) {
         file_part_free(s->parts[i]);
     }
+    for (size_t i = 0; i < s->refused_count; i++) {
+        file_part_free(s->refused[i]);
+    }
+    mem_free(s->refused);
     mem_free(s->parts);
     mem_free(s->order);
     index_free(&s->by_path);
@@ -439,6 +445,30 @@ static const char *relative_path(const struct file_set *s, const char *full) {
     return full;
 }
 
+/* A path that cannot be the name of a partition is that file's trouble alone, told under as much of
+ * its name as can be shown. */
+static void refuse_path(struct file_set *s, const struct found *f) {
+    struct file_part *p = NULL;
+    for (size_t i = 0; i < s->refused_count && p == NULL; i++) {
+        const struct file_part *known = s->refused[i];
+        bool same = known->device == f->info.device && known->inode == f->info.inode;
+        p = same ? s->refused[i] : NULL;
+    }
+    if (p == NULL) {
+        char shown[REFUSED_SHOWN_BYTES];
+        str_printable(str_of(f->path), shown, sizeof(shown));
+        s->refused = mem_realloc(s->refused, (s->refused_count + 1) * sizeof(struct file_part *));
+        p = file_part_new(shown, shown);
+        s->refused[s->refused_count++] = p;
+        p->device = f->info.device;
+        p->inode = f->info.inode;
+    }
+    file_part_set_trouble(p, ERR_INPUT,
+                          "the path of a file must be UTF-8 of at most %d bytes; rename the file, "
+                          "or narrow the path option",
+                          FILE_PATH_BYTES_MAX);
+}
+
 static enum err_code list_files(struct scan *scan, const struct file_list *list, struct err *err) {
     scan->found = mem_alloc_array(list->count + 1, sizeof(struct found));
     for (size_t i = 0; i < list->count; i++) {
@@ -457,12 +487,8 @@ static enum err_code list_files(struct scan *scan, const struct file_list *list,
             continue;
         }
         if (strlen(f->path) > FILE_PATH_BYTES_MAX || !str_is_utf8(str_of(f->path))) {
-            char shown[200];
-            str_printable(str_of(f->path), shown, sizeof(shown));
-            return err_set(err, ERR_CONFIG,
-                           "file '%s': the path must be UTF-8 of at most %d bytes; rename it or "
-                           "narrow the path option",
-                           shown, FILE_PATH_BYTES_MAX);
+            refuse_path(scan->set, f);
+            continue;
         }
         scan->count++;
     }
@@ -525,6 +551,9 @@ static enum err_code settle_all(struct scan *scan, struct err *err) {
             add_to_order(s, p);
         }
     }
+    for (size_t i = 0; i < s->refused_count; i++) {
+        add_to_order(s, s->refused[i]); /* choose_part passes over those without trouble */
+    }
     for (size_t i = 0; i < scan->count; i++) {
         struct found *f = &scan->found[i];
         if (f->alias || (f->part == NULL && is_link(s, f))) {
@@ -561,7 +590,7 @@ enum err_code file_set_scan(struct file_set *s, struct err *err) {
         code = match_all(&scan, err);
     }
     if (code == ERR_NONE) {
-        s->matched = scan.count;
+        s->matched = scan.count + s->refused_count;
         code = settle_all(&scan, err);
     }
     mem_free(scan.found);

@@ -21,6 +21,8 @@ struct file_set {
     /* State. */
     struct file_part **parts; /* owned */
     size_t count, capacity;
+    struct file_part **refused; /* owned: files whose paths cannot be partitions; never read */
+    size_t refused_count;
     struct file_part **order; /* what the last scan found, in order of reading; borrowed */
     size_t order_count, order_capacity;
     struct file_part *open[FILE_OPEN_MAX]; /* whose descriptors are open */
