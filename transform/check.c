@@ -28,7 +28,11 @@ static enum err_code analyse(const struct probe *p, const char *relation, const 
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     size_t prefix = 0;
     int64_t offset = -1;
-    sql_wrap(&sql, relation, body, user_sql, &prefix);
+    if (body != NULL) {
+        sql_wrap(&sql, relation, body, user_sql, &prefix);
+    } else {
+        buf_adds(&sql, user_sql); /* the relation is a table of that name */
+    }
     enum err_code code = lint_sql(p->flow, p->def, user_sql, p->node, err);
     if (code != ERR_NONE) {
         return err_wrap(err, "transform '%s'", p->def->name);
@@ -69,6 +73,19 @@ static bool mentions(const char *text, const char *name) {
     return false;
 }
 
+/* SQLite tells columns of one name apart as "x" and "x:1". */
+static bool is_repeated(const struct sql_facts *f, size_t index,
+                        char out[FLOW_NAME_BYTES_MAX + 1]) {
+    const char *colon = strrchr(f->columns[index], ':');
+    if (colon == NULL || colon[1] == '\0' || colon[1 + strspn(colon + 1, "0123456789")] != '\0') {
+        return false;
+    }
+    size_t len = (size_t)(colon - f->columns[index]);
+    memcpy(out, f->columns[index], len);
+    out[len] = '\0';
+    return facts_have(f, out);
+}
+
 /* Names that must come out of the SELECT against those that do. */
 static enum err_code check_columns(const struct probe *p, const struct schema *schema,
                                    const size_t *only, size_t only_count, const char *of,
@@ -82,6 +99,11 @@ static enum err_code check_columns(const struct probe *p, const struct schema *s
         }
     }
     for (size_t i = 0; i < f->column_count; i++) {
+        char repeated[FLOW_NAME_BYTES_MAX + 1];
+        if (is_repeated(f, i, repeated)) {
+            err_set(err, ERR_CONFIG, "the SELECT gives column '%s' twice", repeated);
+            return fault(p, err);
+        }
         int index = schema_find(schema, str_of(f->columns[i]));
         bool wanted = index >= 0 && (only == NULL || sql_is_in(only, only_count, (size_t)index));
         if (!wanted &&
@@ -91,12 +113,6 @@ static enum err_code check_columns(const struct probe *p, const struct schema *s
                     f->columns[i], of, near != NULL ? "; did you mean '" : "",
                     near != NULL ? near : "", near != NULL ? "'?" : "");
             return fault(p, err);
-        }
-        for (size_t k = 0; k < i; k++) {
-            if (strcmp(f->columns[i], f->columns[k]) == 0) {
-                err_set(err, ERR_CONFIG, "the SELECT gives column '%s' twice", f->columns[i]);
-                return fault(p, err);
-            }
         }
     }
     for (size_t i = 0; i < count; i++) {
@@ -264,12 +280,12 @@ enum err_code check_sum(struct store *s, const struct flow *flow, struct transfo
                         struct err *err) {
     struct sql_facts *facts = mem_alloc(sizeof(*facts));
     struct probe p = {s, flow, t->def, t->def->sql_node, facts};
-    char *relation = mem_printf("_plumb_change_%s", t->def->name);
-    char *body = mem_printf("SELECT * FROM temp.\"%s\"", relation);
+    /* A table and not a WITH, so that only the columns the SELECT names count as read: the queue holds just those. */
+    static const char relation[] = "change";
     char *of = mem_printf("table '%s'", t->def->into->name);
     enum err_code code = probe_table(s, relation, &t->def->from->schema, err);
     if (code == ERR_NONE) {
-        code = analyse(&p, "change", body, t->def->sql, err);
+        code = analyse(&p, relation, NULL, t->def->sql, err);
     }
     if (code == ERR_NONE) {
         code = check_reads(&p, relation, err);
@@ -287,9 +303,10 @@ enum err_code check_sum(struct store *s, const struct flow *flow, struct transfo
             t->reads[index] = true;
         }
     }
+    if (code == ERR_NONE) {
+        code = store_execute(s, "DROP TABLE temp.\"change\"", err);
+    }
     mem_free(of);
-    mem_free(body);
-    mem_free(relation);
     mem_free(facts);
     return code;
 }

@@ -51,16 +51,41 @@ void sql_column_types(struct buf *out, const struct schema *s) {
     }
 }
 
+/* Past a quoted name or text that starts at `at`. */
+static size_t quoted_end(const char *sql, size_t at) {
+    char quote = sql[at] == '[' ? ']' : sql[at];
+    const char *close = strchr(sql + at + 1, quote);
+    return close != NULL ? (size_t)(close - sql) + 1 : strlen(sql);
+}
+
+/* Length without the semicolons, blanks and comments at the end. A doubled quote inside quotes
+ * counts as two quoted pieces, which changes nothing here. */
+static size_t statement_length(const char *sql) {
+    size_t end = 0;
+    size_t at = 0;
+    while (sql[at] != '\0') {
+        if (sql[at] == '-' && sql[at + 1] == '-') {
+            at += strcspn(sql + at, "\n");
+        } else if (sql[at] == '/' && sql[at + 1] == '*') {
+            const char *close = strstr(sql + at + 2, "*/");
+            at = close != NULL ? (size_t)(close - sql) + 2 : strlen(sql);
+        } else if (strchr("'\"`[", sql[at]) != NULL) {
+            at = quoted_end(sql, at);
+            end = at;
+        } else {
+            bool empty = strchr("; \t\r\n", sql[at]) != NULL;
+            at++;
+            end = empty ? end : at;
+        }
+    }
+    return end;
+}
+
 void sql_wrap(struct buf *out, const char *relation, const char *body, const char *user_sql,
               size_t *prefix) {
     buf_addf(out, "WITH %s AS NOT MATERIALIZED (%s) SELECT * FROM (", relation, body);
     *prefix = out->len;
-    size_t len = strlen(user_sql);
-    while (len > 0 && strchr("; \t\r\n", user_sql[len - 1]) != NULL) {
-        len--;
-    }
-    buf_addstr(out, (struct str){user_sql, len});
-    /* The line break ends a comment on the user's last line. */
+    buf_addstr(out, (struct str){user_sql, statement_length(user_sql)});
     buf_adds(out, "\n)");
 }
 
