@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/reload.h"
 #include "engine/engine.h"
 
 static const struct command_option run_options[] = {
@@ -22,6 +23,19 @@ static const struct command_option replay_options[] = {
     {"json", NULL, "At the end, a summary as JSON."}, {NULL, NULL, NULL}};
 
 static volatile sig_atomic_t stop_asked;
+static volatile sig_atomic_t reload_asked;
+
+/* The flow that runs, and the one that is to take over after SIGHUP. */
+struct live {
+    const struct invocation *call;
+    struct flow *flow;
+    struct flow *next;
+};
+
+static void on_hangup(int number) {
+    (void)number;
+    reload_asked = 1;
+}
 
 static void on_signal(int number) {
     if (stop_asked != 0) {
@@ -35,11 +49,58 @@ static void catch_signals(void) {
     (void)sigemptyset(&action.sa_mask);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGINT, &action, NULL);
+    action.sa_handler = on_hangup;
+    (void)sigaction(SIGHUP, &action, NULL);
+}
+
+static void reload(struct live *live) {
+    struct err err = ERR_INIT;
+    if (reload_load(live->call->arguments[0], live->call->registry, &live->next, &err) !=
+        ERR_NONE) {
+        (void)err_wrap(&err, "reload refused, the old flow goes on");
+        log_error("reload", &err);
+    }
 }
 
 static bool should_stop(void *context) {
-    (void)context;
-    return stop_asked != 0;
+    struct live *live = context;
+    if (reload_asked != 0 && live->next == NULL) {
+        reload_asked = 0;
+        reload(live);
+    }
+    return stop_asked != 0 || live->next != NULL;
+}
+
+static void tell_reloaded(const struct flow *flow) {
+    char version[HASH128_HEX_BYTES];
+    hash128_to_hex(flow->version, version);
+    log_info("reload", "flow=%s version=%s", flow->name, version);
+}
+
+/* Runs the flow, and after each SIGHUP the one that takes over. */
+static enum err_code run_live(struct live *live, const struct run_options *options,
+                              struct run_summary *summary, struct err *err) {
+    enum err_code code = engine_run(live->flow, options, summary, err);
+    while (live->next != NULL && code == ERR_NONE) {
+        struct flow *old = live->flow;
+        live->flow = live->next;
+        live->next = NULL;
+        tell_reloaded(live->flow);
+        code = engine_run(live->flow, options, summary, err);
+        if (code == ERR_CONFIG && summary->turns == 0) {
+            (void)err_wrap(err, "reload refused, the old flow goes on");
+            log_error("reload", err);
+            flow_free(live->flow);
+            live->flow = old;
+            err_clear(err);
+            code = engine_run(live->flow, options, summary, err);
+        } else {
+            flow_free(old);
+        }
+    }
+    flow_free(live->next);
+    live->next = NULL;
+    return code;
 }
 
 /* One line on standard error that writes over itself. */
@@ -122,16 +183,16 @@ static int print_json(const char *flow, const struct run_summary *s, const struc
     return json_output_end(&o, EXIT_DONE);
 }
 
-static void free_flow(struct flow **flow) {
-    flow_free(*flow);
+static void free_live(struct live *live) {
+    flow_free(live->flow);
 }
 
 static int run_flow(const struct invocation *call, struct run_options *options) {
     struct err err = ERR_INIT;
-    CLEANUP(free_flow) struct flow *flow = NULL;
+    CLEANUP(free_live) struct live live = {.call = call};
     const bool json = invocation_has(call, "json");
     struct run_summary summary = {.first_commit_us = -1};
-    if (flow_load(call->arguments[0], call->registry, &flow, &err) != ERR_NONE) {
+    if (flow_load(call->arguments[0], call->registry, &live.flow, &err) != ERR_NONE) {
         if (json) {
             (void)print_json(NULL, &summary, &err);
         }
@@ -139,18 +200,19 @@ static int run_flow(const struct invocation *call, struct run_options *options) 
     }
     AUTO_OUTPUT out;
     output_init(&out);
-    const bool live = !json && out.columns > 0 && isatty(STDERR_FILENO) == 1;
+    const bool shows_progress = !json && out.columns > 0 && isatty(STDERR_FILENO) == 1;
     catch_signals();
     options->stop = should_stop;
-    options->progress = live ? progress : NULL;
-    enum err_code code = engine_run(flow, options, &summary, &err);
-    if (live) {
+    options->progress = shows_progress ? progress : NULL;
+    options->context = &live;
+    enum err_code code = run_live(&live, options, &summary, &err);
+    if (shows_progress) {
         (void)fputs("\r\x1b[K", stderr);
     }
     if (json) {
-        (void)print_json(flow->name, &summary, &err);
+        (void)print_json(live.flow->name, &summary, &err);
     } else if (code == ERR_NONE || summary.turns > 0) {
-        show_summary(flow, &summary, options->replay, &out);
+        show_summary(live.flow, &summary, options->replay, &out);
     }
     const int printed = output_flush(&out, EXIT_DONE);
     return code != ERR_NONE ? command_failed(&err) : printed;
@@ -175,9 +237,11 @@ const struct command command_run = {
     .name = "run",
     .usage = "FLOW [--once] [--batch-rows N] [--json]",
     .summary = "extract, transform and load; until stopped, or --once",
-    .doc = "Goes on where the last run ended, whatever ended it. SIGTERM or Ctrl-C ends it after\n"
-           "the turn at hand. With --once it ends with 1 when a source or transform could not\n"
-           "finish; everything else is done by then.",
+    .doc =
+        "Goes on where the last run ended, whatever ended it. SIGTERM or Ctrl-C ends it after\n"
+        "the turn at hand. SIGHUP reads the flow file again and goes on with it, or says why\n"
+        "not and keeps the old one. With --once it ends with 1 when a source or transform could\n"
+        "not finish; everything else is done by then.",
     .options = run_options,
     .arguments_min = 1,
     .arguments_max = 1,

@@ -4,6 +4,23 @@
 
 #include "store/sqlite/sqlite_store.h"
 
+/* A queue that is made otherwise now is replaced, but never with changes in it. */
+static enum err_code refuse_full_queue(struct store *s, const char *name, struct err *err) {
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    buf_addf(&sql, "SELECT 1 FROM \"%s\" LIMIT 1", name);
+    int64_t one = 0;
+    bool found = false;
+    enum err_code code = store_get_i64(s, buf_c(&sql), &one, &found, err);
+    if (code == ERR_NONE && found) {
+        return err_set(
+            err, ERR_CONFIG,
+            "'%s' was made by another version of plumb and still holds changes; let that version "
+            "finish its work (`plumb run --once`), or rebuild with `plumb replay`",
+            name);
+    }
+    return code;
+}
+
 enum err_code store_object_ensure(struct store *s, const char *name, const char *ddl,
                                   struct err *err) {
     ASSERT(strncmp(name, "_plumb_q_", 9) == 0 || strncmp(name, "_plumb_t_", 9) == 0);
@@ -19,6 +36,9 @@ enum err_code store_object_ensure(struct store *s, const char *name, const char 
     bool same = code == ERR_NONE && exists && str_equal_c(sqlite_text(stmt, 1), ddl);
     bool is_trigger = code == ERR_NONE && exists && str_equal_c(sqlite_text(stmt, 0), "trigger");
     sqlite3_finalize(stmt);
+    if (code == ERR_NONE && exists && !same && !is_trigger) {
+        code = refuse_full_queue(s, name, err);
+    }
     if (code == ERR_NONE && exists && !same) {
         AUTO_BUF drop = BUF_INIT(BUF_TEXT_MAX);
         buf_addf(&drop, "DROP %s \"%s\"", is_trigger ? "TRIGGER" : "TABLE", name);
