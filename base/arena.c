@@ -1,7 +1,10 @@
 /* Arenas: a list of blocks, newest first; the newest is filled from its start. Blocks double from
  * ARENA_BLOCK_FIRST to ARENA_BLOCK_LARGE; what is larger gets a block of its own, put behind the
- * newest so that the rest of that one is still used. A reset keeps the largest block. `used` counts
- * the bytes handed out, rounded up to the alignment, and is what max bounds.
+ * newest so that the rest of that one is still used. `used` counts the bytes handed out, rounded up to
+ * the alignment, and is what max bounds.
+ *
+ * A reset moves the blocks to `spare`, from where they are taken by size, the smallest that will do:
+ * the same allocations after a reset get the same sizes again, and no new block.
  *
  * Under AddressSanitizer each allocation is a block of its own, so that an overrun is seen. */
 #include "base/fault.h"
@@ -38,13 +41,17 @@ void arena_init(struct arena *a, size_t bytes_max) {
     *a = (struct arena){.max = bytes_max};
 }
 
-void arena_release(struct arena *a) {
-    struct arena_block *block = a->blocks;
+static void free_blocks(struct arena_block *block) {
     while (block != NULL) {
         struct arena_block *next = block->next;
         free(block);
         block = next;
     }
+}
+
+void arena_release(struct arena *a) {
+    free_blocks(a->blocks);
+    free_blocks(a->spare);
     *a = (struct arena){.max = a->max};
 }
 
@@ -53,24 +60,43 @@ void arena_reset(struct arena *a) {
         arena_release(a);
         return;
     }
-    struct arena_block *keep = a->blocks;
-    for (struct arena_block *block = a->blocks; block != NULL; block = block->next) {
-        keep = block->size > keep->size ? block : keep;
-    }
-    struct arena_block *block = a->blocks;
-    while (block != NULL) {
-        struct arena_block *next = block->next;
-        if (block != keep) {
-            free(block);
-        }
-        block = next;
-    }
-    if (keep != NULL) {
-        keep->next = NULL;
-        keep->used = 0;
-    }
-    a->blocks = keep;
+    /* Blocks of this turn come first: spare ones it had no use for are the first to go. */
+    struct arena_block *lists[] = {a->blocks, a->spare};
+    size_t kept = 0;
+    a->blocks = NULL;
+    a->spare = NULL;
     a->used = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(lists); i++) {
+        struct arena_block *block = lists[i];
+        while (block != NULL) {
+            struct arena_block *next = block->next;
+            if (block->size <= ARENA_KEEP_BYTES_MAX - kept) {
+                kept += block->size;
+                block->used = 0;
+                block->next = a->spare;
+                a->spare = block;
+            } else {
+                free(block);
+            }
+            block = next;
+        }
+    }
+}
+
+/* The smallest spare block of at least size bytes, unlinked; NULL when there is none. */
+static struct arena_block *take_spare(struct arena *a, size_t size) {
+    struct arena_block **best = NULL;
+    for (struct arena_block **at = &a->spare; *at != NULL; at = &(*at)->next) {
+        if ((*at)->size >= size && (best == NULL || (*at)->size < (*best)->size)) {
+            best = at;
+        }
+    }
+    if (best == NULL) {
+        return NULL;
+    }
+    struct arena_block *block = *best;
+    *best = block->next;
+    return block;
 }
 
 static struct arena_block *block_new(size_t size) {
@@ -94,7 +120,9 @@ static struct arena_block *block_for(struct arena *a, size_t bytes) {
     size_t size = newest == NULL ? ARENA_BLOCK_FIRST : newest->size * 2;
     size = size > ARENA_BLOCK_LARGE ? ARENA_BLOCK_LARGE : size;
     bool alone = ARENA_SEPARATE || bytes > size;
-    struct arena_block *block = block_new(alone ? bytes : size);
+    size = alone ? bytes : size;
+    struct arena_block *block = take_spare(a, size);
+    block = block != NULL ? block : block_new(size);
     if (block == NULL) {
         return NULL;
     }

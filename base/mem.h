@@ -21,14 +21,18 @@ void mem_free(void *p); /* NULL is fine */
 /* Data-sized memory outside arenas, zeroed. LIMIT on failure. Free with mem_free. */
 MUST_CHECK enum err_code mem_alloc_data(size_t bytes, void **out, struct err *err);
 
+#define ARENA_KEEP_BYTES_MAX ((size_t)64 << 20) /* what a reset keeps for reuse */
 struct arena {
     struct arena_block *blocks;
+    struct arena_block *spare; /* kept by resets, free */
     size_t used;
     size_t max;
 };
 
 void arena_init(struct arena *a, size_t bytes_max);
-void arena_reset(struct arena *a); /* all memory handed out is gone; one block is kept for reuse */
+/* All memory handed out is gone; its blocks are kept for reuse, up to ARENA_KEEP_BYTES_MAX, so that an
+ * arena that is reset after each batch asks the system for nothing. */
+void arena_reset(struct arena *a);
 void arena_release(struct arena *a); /* frees everything */
 /* Aligned for any type, not zeroed. */
 MUST_CHECK enum err_code arena_alloc(struct arena *a, size_t bytes, void **out, struct err *err);
