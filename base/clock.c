@@ -9,10 +9,12 @@
 #include <string.h>
 #include <time.h>
 
-#define US_PER_SECOND INT64_C(1000000)
-#define US_PER_DAY    (INT64_C(86400) * US_PER_SECOND)
-#define DAYS_PER_ERA  INT64_C(146097) /* 400 years */
-#define DAYS_TO_1970  INT64_C(719468) /* from 0000-03-01 */
+#define US_PER_SECOND     INT64_C(1000000)
+#define US_PER_DAY        (INT64_C(86400) * US_PER_SECOND)
+#define DAYS_PER_ERA      INT64_C(146097)    /* 400 years */
+#define DAYS_TO_1970      INT64_C(719468)    /* from 0000-03-01 */
+#define DAY_OF_YEAR_1     (-INT64_C(719162)) /* 0001-01-01 */
+#define DAY_OF_YEAR_10000 INT64_C(2932897)
 
 static struct clock_source installed;
 static bool is_installed = false;
@@ -106,14 +108,13 @@ static void date_of_day(int64_t day, int64_t *year, int64_t *month, int64_t *day
     *year = era * 400 + year_in_era + (*month <= 2 ? 1 : 0);
 }
 
+/* Of years from 1 on: the year that starts in March is not negative. */
 static int64_t day_of_date(int64_t year, int64_t month, int64_t day_of_month) {
-    int64_t march_year = month <= 2 ? year - 1 : year;
-    int64_t march_month = month <= 2 ? month + 9 : month - 3;
-    int64_t era = floor_div(march_year, 400);
-    int64_t year_in_era = march_year - era * 400;
-    int64_t in_year = (153 * march_month + 2) / 5 + day_of_month - 1;
-    int64_t in_era = 365 * year_in_era + year_in_era / 4 - year_in_era / 100 + in_year;
-    return era * DAYS_PER_ERA + in_era - DAYS_TO_1970;
+    uint32_t march_year = (uint32_t)(month <= 2 ? year - 1 : year);
+    uint32_t march_month = (uint32_t)(month <= 2 ? month + 9 : month - 3);
+    uint32_t leap_days = march_year / 4 - march_year / 100 + march_year / 400;
+    uint32_t in_year = (153 * march_month + 2) / 5 + (uint32_t)day_of_month - 1;
+    return (int64_t)(365 * march_year + leap_days + in_year) - DAYS_TO_1970;
 }
 
 void clock_format_us(int64_t us, char out[CLOCK_TEXT_BYTES]) {
@@ -176,15 +177,8 @@ static bool take_char(struct str *s, char c) {
     return true;
 }
 
-static bool take_date(struct str *s, int64_t *out_day) {
+static bool date_to_day(int64_t year, int64_t month, int64_t day, int64_t *out_day) {
     static const int8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    int64_t year = 0;
-    int64_t month = 0;
-    int64_t day = 0;
-    if (!take_digits(s, 4, &year) || !take_char(s, '-') || !take_digits(s, 2, &month) ||
-        !take_char(s, '-') || !take_digits(s, 2, &day)) {
-        return false;
-    }
     if (year < 1 || month < 1 || month > 12 || day < 1) {
         return false;
     }
@@ -193,6 +187,54 @@ static bool take_date(struct str *s, int64_t *out_day) {
         return false;
     }
     *out_day = day_of_date(year, month, day);
+    return true;
+}
+
+static bool take_date(struct str *s, int64_t *out_day) {
+    int64_t year = 0;
+    int64_t month = 0;
+    int64_t day = 0;
+    return take_digits(s, 4, &year) && take_char(s, '-') && take_digits(s, 2, &month) &&
+           take_char(s, '-') && take_digits(s, 2, &day) && date_to_day(year, month, day, out_day);
+}
+
+static bool time_to_us(int64_t hour, int64_t minute, int64_t second, int64_t *out_us) {
+    *out_us = ((hour * 60 + minute) * 60 + second) * US_PER_SECOND;
+    return hour <= 23 && minute <= 59 && second <= 59;
+}
+
+#define HEAD_BYTES 19 /* "2026-01-31T12:00:00" */
+
+static int64_t two_digits(const char *p) {
+    return (p[0] - '0') * 10 + (p[1] - '0');
+}
+
+/* True when the eight bytes at p differ from form by 0 to 9 where limit is 0x76, and not at all where
+ * it is 0x7F: adding it reaches the high bit otherwise. Bytes above 0x7F may disturb others, but
+ * fail themselves. */
+static bool has_form(const char *p, const char *form, const char *limit) {
+    uint64_t bytes = 0;
+    uint64_t zeros = 0;
+    uint64_t limits = 0;
+    memcpy(&bytes, p, sizeof(bytes));
+    memcpy(&zeros, form, sizeof(zeros));
+    memcpy(&limits, limit, sizeof(limits));
+    bytes ^= zeros;
+    return (((bytes + limits) | bytes) & UINT64_C(0x8080808080808080)) == 0;
+}
+
+/* Date and time in their usual form, at once. False also when it is another form. */
+static bool take_head(struct str *s, int64_t *out_day, int64_t *out_us) {
+    const char *p = s->ptr;
+    if (s->len < HEAD_BYTES || !has_form(p, "0000-00-", "\x76\x76\x76\x76\x7F\x76\x76\x7F") ||
+        !has_form(p + 8, "00T00:00", "\x76\x76\x7F\x76\x76\x7F\x76\x76") ||
+        !has_form(p + 11, "00:00:00", "\x76\x76\x7F\x76\x76\x7F\x76\x76") ||
+        !date_to_day(two_digits(p) * 100 + two_digits(p + 2), two_digits(p + 5), two_digits(p + 8),
+                     out_day) ||
+        !time_to_us(two_digits(p + 11), two_digits(p + 14), two_digits(p + 17), out_us)) {
+        return false;
+    }
+    *s = (struct str){p + HEAD_BYTES, s->len - HEAD_BYTES};
     return true;
 }
 
@@ -224,19 +266,9 @@ static bool take_time(struct str *s, int64_t *out_us) {
     int64_t hour = 0;
     int64_t minute = 0;
     int64_t second = 0;
-    int64_t fraction = 0;
-    if (!take_digits(s, 2, &hour) || !take_char(s, ':') || !take_digits(s, 2, &minute) ||
-        !take_char(s, ':') || !take_digits(s, 2, &second)) {
-        return false;
-    }
-    if (hour > 23 || minute > 59 || second > 59) {
-        return false;
-    }
-    if (take_char(s, '.') && !take_fraction(s, &fraction)) {
-        return false;
-    }
-    *out_us = ((hour * 60 + minute) * 60 + second) * US_PER_SECOND + fraction;
-    return true;
+    return take_digits(s, 2, &hour) && take_char(s, ':') && take_digits(s, 2, &minute) &&
+           take_char(s, ':') && take_digits(s, 2, &second) &&
+           time_to_us(hour, minute, second, out_us);
 }
 
 /* "", "Z", "+02:00", "+0200", "+02" (as PostgreSQL prints it). */
@@ -266,20 +298,27 @@ static bool take_zone(struct str *s, int64_t *out_us) {
 bool clock_parse(struct str text, int64_t *out_us) {
     int64_t day = 0;
     int64_t in_day = 0;
+    int64_t fraction = 0;
     int64_t zone = 0;
-    if (!take_date(&text, &day)) {
-        return false;
-    }
-    if (text.len > 0) {
-        bool separated = take_char(&text, 'T') || take_char(&text, 't') || take_char(&text, ' ');
-        if (!separated || !take_time(&text, &in_day) || !take_zone(&text, &zone)) {
+    bool has_time = take_head(&text, &day, &in_day);
+    if (!has_time) {
+        if (!take_date(&text, &day)) {
+            return false;
+        }
+        has_time = text.len > 0;
+        if (has_time &&
+            ((!take_char(&text, 'T') && !take_char(&text, 't') && !take_char(&text, ' ')) ||
+             !take_time(&text, &in_day))) {
             return false;
         }
     }
-    int64_t us = day * US_PER_DAY + in_day - zone;
-    int64_t first = day_of_date(1, 1, 1) * US_PER_DAY; /* a zone may lead out of the years */
-    int64_t end = day_of_date(10000, 1, 1) * US_PER_DAY;
-    if (text.len > 0 || us < first || us >= end) {
+    if (has_time &&
+        ((take_char(&text, '.') && !take_fraction(&text, &fraction)) || !take_zone(&text, &zone))) {
+        return false;
+    }
+    int64_t us = day * US_PER_DAY + in_day + fraction - zone;
+    /* A zone may lead out of the years. */
+    if (text.len > 0 || us < DAY_OF_YEAR_1 * US_PER_DAY || us >= DAY_OF_YEAR_10000 * US_PER_DAY) {
         return false;
     }
     *out_us = us;

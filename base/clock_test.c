@@ -222,8 +222,34 @@ static void the_environment_fixes_the_wall_clock(void **state) {
     assert_int_equal(clock_install_from_environment(&err), ERR_NONE);
 }
 
+/* 't' instead of 'T' is read digit by digit. */
+static void the_usual_form_is_read_as_strictly_as_any(void **state) {
+    (void)state;
+    static const char *const forms[] = {"2024-02-29T23:59:59Z", "1999-12-31T00:00:00.250Z",
+                                        "0001-01-01T00:00:00", "2026-01-31T12:00:00+02:00"};
+    for (size_t i = 0; i < ARRAY_COUNT(forms); i++) {
+        size_t len = strlen(forms[i]);
+        for (size_t at = 0; at < len; at++) {
+            for (int byte = 0; byte < 256 && at != 10; byte++) {
+                char usual[40];
+                char other[40];
+                int64_t a = 0;
+                int64_t b = 0;
+                memcpy(usual, forms[i], len);
+                usual[at] = (char)byte;
+                memcpy(other, usual, len);
+                other[10] = 't';
+                bool is_time = clock_parse((struct str){usual, len}, &a);
+                assert_int_equal(is_time, clock_parse((struct str){other, len}, &b));
+                assert_int_equal(a, b);
+            }
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_usual_form_is_read_as_strictly_as_any),
         cmocka_unit_test(times_are_printed_as_rfc_3339),
         cmocka_unit_test(texts_agree_with_the_library_and_are_read_back),
         cmocka_unit_test(every_day_of_the_years_follows_the_one_before),
