@@ -206,10 +206,11 @@ enum err_code decode_note_field(struct decoder *d, struct str path, unsigned kin
     return ERR_NONE;
 }
 
-/* Absent columns become NULL or, when required, a fault; kinds go to drift. */
+/* Absent columns become NULL or, when required, a fault; kinds go to drift and are 0 again. */
 static void finish_columns(struct decoder *d) {
     for (size_t i = 0; i < d->column_count; i++) {
         unsigned kind = d->kinds[i];
+        d->kinds[i] = 0;
         d->drift->column_kinds[i] |= kind;
         d->drift->column_present[i] += kind != 0;
         if (LIKELY(kind != 0 && kind != FIELD_NULL)) {
@@ -226,7 +227,9 @@ static void finish_columns(struct decoder *d) {
 
 static enum err_code finish_record(struct decoder *d, uint32_t pos, struct err *err) {
     bool is_malformed = d->fault.is_set && d->fault.reason == REJECT_MALFORMED;
-    if (!is_malformed) {
+    if (UNLIKELY(is_malformed)) {
+        memset(d->kinds, 0, d->column_count);
+    } else {
         d->drift->records++;
         finish_columns(d);
         if (d->ops->note != NULL) {
@@ -271,7 +274,6 @@ static enum err_code decode_records(struct decoder *d, const struct batch *b, st
             /* The scanners load whole words; the padding of a sealed batch makes that safe. */
             ASSERT(r.bytes.ptr + r.bytes.len + BATCH_PADDING <= b->raw.data + b->raw.len);
             d->fault.is_set = false;
-            memset(d->kinds, 0, d->column_count);
             code = d->ops->record(d, r.bytes, err);
             if (code == ERR_NONE) {
                 code = finish_record(d, pos, err);
@@ -300,6 +302,7 @@ enum err_code decoder_run(struct decoder *d, const struct batch *b, struct arena
     d->rows = &out->rows;
     d->rejects = &out->rejects;
     d->drift = &out->drift;
+    memset(d->kinds, 0, d->column_count); /* a run that ended in an error left some */
     if (d->ops->begin != NULL) {
         code = d->ops->begin(d, b, err);
     }

@@ -273,15 +273,15 @@ enum err_code cell_set_hex(struct decoder *d, size_t column, struct str text,
 
 static enum err_code set_json_text(struct decoder *d, size_t column, struct str text,
                                    const struct cell_origin *o, struct err *err) {
-    /* The scanner loads whole words, so it gets a copy with room behind it, minified in place. */
+    /* The scanner loads steps past the end, so it gets a copy with room behind it, minified in place. */
     void *memory = NULL;
-    enum err_code code = arena_alloc(d->arena, text.len + sizeof(uint64_t), &memory, err);
+    enum err_code code = arena_alloc(d->arena, text.len + JSON_LOAD_PAST, &memory, err);
     if (code != ERR_NONE) {
         return code;
     }
     char *copy = memory;
     memcpy(copy, text.ptr, text.len);
-    memset(copy + text.len, 0, sizeof(uint64_t));
+    memset(copy + text.len, 0, JSON_LOAD_PAST);
     struct json_scan s = {.begin = copy, .end = copy + text.len};
     const char *p = json_skip_space(&s, s.begin);
     p = json_scan_value(&s, p, 0);

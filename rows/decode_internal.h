@@ -63,7 +63,7 @@ struct decoder {
     struct drift *drift;
 
     /* the present record */
-    uint8_t *kinds; /* [column_count] enum field_kind seen; 0 = absent */
+    uint8_t *kinds; /* [column_count] enum field_kind seen; 0 = absent, and before each record */
     struct decode_fault fault;
 };
 

@@ -10,7 +10,6 @@
  */
 #include "rows/decode_json.h"
 
-#include "base/clock.h"
 #include "rows/decode_json_scan.h"
 
 #include <stdlib.h>
@@ -45,16 +44,6 @@ struct json_decoder {
     struct json_key *unknown[JSON_LEARNED_KEYS_MAX]; /* met in this record */
     size_t unknown_count;
     struct buf strays; /* of struct stray_key */
-};
-
-/* One scalar or skipped value. */
-struct json_item {
-    struct str raw;
-    unsigned kind; /* enum field_kind */
-    bool has_escape;
-    bool has_space;
-    bool is_true;
-    struct json_number number;
 };
 
 static int64_t offset_of(const struct json_decoder *j, const char *p) {
@@ -136,171 +125,32 @@ static void fault_at_key(struct json_decoder *j, enum reject_reason reason,
 
 /* ---- values ---- */
 
-static enum err_code plain_text(struct json_decoder *j, const struct json_item *item,
-                                struct str *out, struct err *err) {
-    struct str inside = {item->raw.ptr + 1, item->raw.len - 2};
-    if (!item->has_escape) {
-        *out = inside;
+/* What most cells are, without a call; json_cell_set does the rest. */
+static inline enum err_code set_column(struct json_decoder *j, size_t column,
+                                       const struct json_item *item, struct err *err) {
+    struct decoder *d = &j->base;
+    const struct column_rule *rule = &d->rules[column];
+    d->kinds[column] = (uint8_t)item->kind;
+    if (item->kind == FIELD_NULL || UNLIKELY(d->fault.is_set)) {
         return ERR_NONE;
     }
-    void *plain = NULL;
-    enum err_code code = arena_alloc(j->base.arena, inside.len, &plain, err);
-    if (code == ERR_NONE) {
-        *out = (struct str){plain, json_unescape(inside, plain)};
-    }
-    return code;
-}
-
-static void set_integer(struct decoder *d, size_t column, const struct json_item *item,
-                        const struct cell_origin *o) {
-    if (LIKELY(item->kind == FIELD_INTEGER && item->number.fits)) {
-        cell_set_integer(d, column, item->number.integer, o);
-    } else if (item->kind == FIELD_INTEGER) {
-        decode_cell_fault(d, REJECT_RANGE, column, o, "is beyond what an int64 holds");
-    } else if (item->kind == FIELD_NUMBER) {
-        decode_cell_fault(d, REJECT_TYPE, column, o, "is not an int64: it %s",
-                          item->number.has_exponent ? "is written with an exponent"
-                                                    : "has a fraction");
-    } else {
-        decode_cell_fault(d, REJECT_TYPE, column, o, "is not an int64");
-    }
-}
-
-static void set_real(struct decoder *d, size_t column, const struct json_item *item,
-                     const struct cell_origin *o) {
-    double v = 0;
-    if ((item->kind & (FIELD_INTEGER | FIELD_NUMBER)) == 0) {
-        decode_cell_fault(d, REJECT_TYPE, column, o, "is not a float64");
-    } else if (!json_number_to_double(item->raw, &v)) {
-        decode_cell_fault(d, REJECT_RANGE, column, o, "is beyond what a float64 holds");
-    } else {
-        cell_set_real(d, column, v, o);
-    }
-}
-
-static enum err_code set_timestamp(struct json_decoder *j, size_t column,
-                                   const struct json_item *item, const struct cell_origin *o,
-                                   struct err *err) {
-    struct decoder *d = &j->base;
-    int64_t unit = d->rules[column].column->timestamp_unit_us;
-    if (item->kind == FIELD_STRING) {
-        struct str text = {0};
-        int64_t us = 0;
-        enum err_code code = plain_text(j, item, &text, err);
-        if (code != ERR_NONE) {
-            return code;
-        }
-        if (clock_parse(text, &us)) {
-            cell_set_integer(d, column, us, o);
+    if (LIKELY(!rule->has_checks)) {
+        if (rule->type == TYPE_INT64 && item->kind == FIELD_INTEGER && item->number.fits) {
+            rows_set_i64(d->rows, column, item->number.integer);
             return ERR_NONE;
         }
-    } else if (unit != 0 && item->kind == FIELD_INTEGER) {
-        if (item->number.fits) {
-            cell_set_instant(d, column, item->number.integer, o);
-        } else {
-            decode_cell_fault(d, REJECT_RANGE, column, o, "is outside the years 0001 to 9999");
+        if (rule->type == TYPE_TEXT && item->kind == FIELD_STRING && !item->has_escape) {
+            rows_set_bytes(d->rows, column, (struct str){item->raw.ptr + 1, item->raw.len - 2});
+            return ERR_NONE;
         }
-        return ERR_NONE;
-    } else if (unit != 0 && item->kind == FIELD_NUMBER) {
-        decode_cell_fault(d, REJECT_TYPE, column, o, "is not a whole number of the declared unit");
-        return ERR_NONE;
-    }
-    decode_cell_fault(d, REJECT_TYPE, column, o, "is not a timestamp (\"2026-01-31T12:00:00Z\"%s)",
-                      unit == 0 ? "" : " or a whole number");
-    return ERR_NONE;
-}
-
-/* The value's exact text, without white space between its tokens. */
-static enum err_code set_json(struct json_decoder *j, size_t column, const struct json_item *item,
-                              const struct cell_origin *o, struct err *err) {
-    struct str text = item->raw;
-    if (item->has_space) {
-        void *copy = NULL;
-        enum err_code code = arena_alloc(j->base.arena, text.len, &copy, err);
-        if (code != ERR_NONE) {
-            return code;
-        }
-        text = (struct str){copy, json_minify(text, copy)};
-    }
-    cell_set_bytes(&j->base, column, text, o);
-    return ERR_NONE;
-}
-
-/* Columns whose value is a string with a form of its own, and int256, which may be a number. */
-static enum err_code set_string(struct json_decoder *j, size_t column, const struct json_item *item,
-                                const struct cell_origin *o, struct err *err) {
-    struct decoder *d = &j->base;
-    enum column_type type = d->rules[column].type;
-    if (type == TYPE_INT256 && item->kind == FIELD_INTEGER) {
-        return cell_set_int256(d, column, item->raw, o, err);
-    }
-    if (item->kind != FIELD_STRING) {
-        bool is_fraction = type == TYPE_INT256 && item->kind == FIELD_NUMBER;
-        decode_cell_fault(d, REJECT_TYPE, column, o, "is not %s%s",
-                          type == TYPE_TEXT    ? "text (a string)"
-                          : type == TYPE_BYTES ? "bytes: \"0x\" and hex digits"
-                                               : "an int256",
-                          !is_fraction                ? ""
-                          : item->number.has_exponent ? ": it is written with an exponent"
-                                                      : ": it has a fraction");
-        return ERR_NONE;
-    }
-    struct str text = {0};
-    enum err_code code = plain_text(j, item, &text, err);
-    if (code != ERR_NONE) {
-        return code;
-    }
-    if (type == TYPE_INT256) {
-        return cell_set_int256(d, column, text, o, err);
-    }
-    if (type == TYPE_BYTES) {
-        return cell_set_hex(d, column, text, o, err);
-    }
-    if (item->has_escape) {
-        cell_set_text(d, column, text, o);
-    } else {
-        cell_set_bytes(d, column, text, o); /* a NUL can only come from an escape */
-    }
-    return ERR_NONE;
-}
-
-static enum err_code set_column(struct json_decoder *j, size_t column, const struct json_item *item,
-                                struct err *err) {
-    struct decoder *d = &j->base;
-    d->kinds[column] = (uint8_t)item->kind;
-    if (item->kind == FIELD_NULL || d->fault.is_set) {
-        return ERR_NONE;
     }
     struct cell_origin o = {item->raw, offset_of(j, item->raw.ptr)};
-    switch (d->rules[column].type) {
-    case TYPE_INT64:
-        set_integer(d, column, item, &o);
-        return ERR_NONE;
-    case TYPE_FLOAT64:
-        set_real(d, column, item, &o);
-        return ERR_NONE;
-    case TYPE_BOOL:
-        if (item->kind == FIELD_BOOL) {
-            cell_set_integer(d, column, item->is_true, &o);
-        } else {
-            decode_cell_fault(d, REJECT_TYPE, column, &o, "is not a bool (true or false)");
-        }
-        return ERR_NONE;
-    case TYPE_TIMESTAMP:
-        return set_timestamp(j, column, item, &o, err);
-    case TYPE_JSON:
-        return set_json(j, column, item, &o, err);
-    case TYPE_TEXT:
-    case TYPE_BYTES:
-    case TYPE_INT256:
-        return set_string(j, column, item, &o, err);
-    }
-    ASSERT(false);
+    return json_cell_set(d, column, item, &o, err);
 }
 
 /* key is NULL for a value nobody wants: a stray's, or a duplicate's. */
-static enum err_code take_item(struct json_decoder *j, struct json_key *key,
-                               const struct json_item *item, struct err *err) {
+static inline enum err_code take_item(struct json_decoder *j, struct json_key *key,
+                                      const struct json_item *item, struct err *err) {
     if (key == NULL) {
         return ERR_NONE;
     }
@@ -466,7 +316,9 @@ static enum err_code read_object(struct json_decoder *j, const char *p, const ch
             }
             code = take_item(j, key, &item, err);
         }
-        if (code == ERR_NONE) {
+        if (LIKELY(json_peek(&j->scan, p) == ',')) {
+            p = json_skip_space(&j->scan, p + 1);
+        } else if (code == ERR_NONE) {
             code = after_value(j, &p, err);
         }
     }
@@ -551,6 +403,12 @@ static enum err_code note_json(struct decoder *d, struct err *err) {
     d->drift->overflow += (int64_t)(j->strays.len / sizeof(struct stray_key));
     for (size_t i = 0; i < j->unknown_count; i++) {
         struct json_key *key = j->unknown[i];
+        if (LIKELY(key->batch == j->batch && key->drift_index >= 0)) {
+            struct drift_field *field = &d->drift->fields[key->drift_index];
+            field->kinds |= key->kind;
+            field->records++;
+            continue;
+        }
         char pointer[DRIFT_NAME_BYTES_MAX + 4];
         struct str path = {0};
         if (key->batch != j->batch) {

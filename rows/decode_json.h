@@ -10,6 +10,7 @@
 #define PLUMB_ROWS_DECODE_JSON_H
 
 #include "rows/decode_internal.h"
+#include "rows/decode_json_scan.h"
 
 #define JSON_LEARNED_KEYS_MAX 1024 /* of a decoder; forgotten at the next batch when full */
 
@@ -41,6 +42,16 @@ struct json_object {
     struct json_object *next_object; /* all objects of the tree */
 };
 
+/* One scalar or skipped value. */
+struct json_item {
+    struct str raw;
+    unsigned kind; /* enum field_kind */
+    bool has_escape;
+    bool has_space;
+    bool is_true;
+    struct json_number number;
+};
+
 struct json_tree {
     struct json_object *root;
     int *same_path;       /* [columns] next column with the same path, or -1 */
@@ -58,6 +69,11 @@ struct json_key *json_tree_learn(struct json_tree *t, struct json_object *o, str
                                  uint64_t hash);
 /* Forgets undeclared keys when there is no room for more. */
 void json_tree_tidy(struct json_tree *t);
+/* Sets a cell from a value that is not null, of any kind; what the column does not take is a fault.
+ * Errors are LIMIT. */
+MUST_CHECK enum err_code json_cell_set(struct decoder *d, size_t column,
+                                       const struct json_item *item, const struct cell_origin *o,
+                                       struct err *err);
 /* path and name as a JSON pointer into out, cut at out_bytes. */
 struct str json_pointer_write(struct str path, struct str name, char *out, size_t out_bytes);
 

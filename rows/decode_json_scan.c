@@ -1,5 +1,5 @@
-/* How the scanner works: strings are searched eight bytes at a time for the next byte that is not
- * plain ASCII text (json_special_bytes); escapes and UTF-8 are checked byte by byte in
+/* How the scanner works: strings are searched 16 or 8 bytes at a time for the next byte that is
+ * not plain ASCII text (json_special); escapes and UTF-8 are checked byte by byte in
  * json_scan_special. Nested values are walked with one bit per open level, set for an object, so
  * depth is bounded and there is no recursion. */
 #include "rows/decode_json_scan.h"
@@ -144,11 +144,36 @@ static const char *scan_number_tail(struct json_scan *s, const char *p, struct j
     return p;
 }
 
+/* How many of the eight bytes at p are digits, and their value. */
+static inline unsigned leading_digits(const char *p, uint64_t *value) {
+    uint64_t word = json_load(p) ^ (JSON_ONES * '0'); /* digits become 0 .. 9 */
+    /* What is above 9 reaches 0x80 by adding 0x76; a carry out of a byte only disturbs those behind
+     * the first that is no digit. */
+    uint64_t others = ((word + JSON_ONES * 0x76) | word) & JSON_HIGH;
+    unsigned count = others == 0 ? 8 : (unsigned)__builtin_ctzll(others) / 8;
+    if (count == 0) {
+        *value = 0;
+        return 0;
+    }
+    word <<= 8 * (8 - count); /* zeros in front; the first digit is the lowest byte that is left */
+    word = word * 10 + (word >> 8);
+    word =
+        (word & UINT64_C(0x00FF00FF00FF00FF)) * 100 + ((word & UINT64_C(0x00FF00FF00FF00FF)) >> 16);
+    word = (word & UINT64_C(0x0000FFFF0000FFFF)) * 10000 +
+           ((word & UINT64_C(0x0000FFFF0000FFFF)) >> 32);
+    *value = word & UINT64_C(0xFFFFFFFF);
+    return count;
+}
+
 const char *json_scan_number(struct json_scan *s, const char *p, struct json_number *out) {
     bool negative = *p == '-';
     p += negative;
     const char *digits = p;
     uint64_t magnitude = 0;
+    if (LIKELY(s->end - p >= 8)) {
+        unsigned count = leading_digits(p, &magnitude);
+        p += count;
+    }
     while (p < s->end && is_digit(*p)) {
         magnitude = magnitude * 10 + (uint64_t)(*p - '0');
         p++;

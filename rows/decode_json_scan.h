@@ -1,14 +1,19 @@
 /* A strict RFC 8259 scanner over one record: strings, numbers, whole values. Private to rows/.
  *
- * All reads are checked against the record's end; only whole words are loaded past it, up to seven
- * bytes, which must be readable: the batch's padding or the next record. A function that meets a
+ * All reads are checked against the record's end; only strings are loaded in steps past it, up to
+ * JSON_LOAD_PAST bytes, which must be readable: the batch's padding or the next record. A function that meets a
  * fault says what and where in the scan and returns NULL. No allocation, no recursion. */
 #ifndef PLUMB_ROWS_DECODE_JSON_SCAN_H
 #define PLUMB_ROWS_DECODE_JSON_SCAN_H
 
 #include "base/str.h"
-#include <string.h>
 
+#include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#define JSON_LOAD_PAST        16
 #define JSON_RECORD_DEPTH_MAX 64 /* nested objects and arrays of a record, itself included */
 
 struct json_scan {
@@ -72,25 +77,40 @@ static inline uint64_t json_load(const char *p) {
 #define JSON_ONES (~UINT64_C(0) / 255)
 #define JSON_HIGH (JSON_ONES * 0x80)
 
-/* The high bit of each byte that is a quote, a backslash, a control character or not ASCII. Bytes
- * above the lowest hit may be marked wrongly (borrows run upwards), which nobody looks at. */
-static inline uint64_t json_special_bytes(uint64_t word) {
+/* json_special(p): how many of the JSON_STEP bytes at p come before the first quote, backslash,
+ * control character or byte that is not ASCII; JSON_STEP when there is none. */
+#ifdef __SSE2__
+#define JSON_STEP 16
+static inline unsigned json_special(const char *p) {
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+    __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+    __m128i other = _mm_cmplt_epi8(bytes, _mm_set1_epi8(' ')); /* signed: above 0x7F is below 0 */
+    int hits = _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, backslash), other));
+    return (unsigned)__builtin_ctz((unsigned)hits | 1u << JSON_STEP);
+}
+#else
+#define JSON_STEP 8
+static inline unsigned json_special(const char *p) {
+    uint64_t word = json_load(p);
     uint64_t quote = word ^ (JSON_ONES * '"');
     uint64_t backslash = word ^ (JSON_ONES * '\\');
+    /* Bytes above the lowest hit may be marked wrongly (borrows run upwards); nobody looks there. */
     uint64_t hits = ((quote - JSON_ONES) & ~quote) | ((backslash - JSON_ONES) & ~backslash) |
                     ((word - JSON_ONES * 0x20) & ~word) | word;
-    return hits & JSON_HIGH;
+    hits &= JSON_HIGH;
+    return hits == 0 ? JSON_STEP : (unsigned)__builtin_ctzll(hits) / 8;
 }
+#endif
 
 /* p behind the opening quote; returns the first byte behind the closing quote. */
 static inline const char *json_scan_string(struct json_scan *s, const char *p, bool *has_escape) {
     while (p < s->end) {
-        uint64_t hits = json_special_bytes(json_load(p));
-        if (hits == 0) {
-            p += sizeof(hits);
+        unsigned plain = json_special(p);
+        p += plain;
+        if (plain == JSON_STEP) {
             continue;
         }
-        p += (unsigned)__builtin_ctzll(hits) / 8;
         if (UNLIKELY(p >= s->end)) {
             break;
         }

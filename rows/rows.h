@@ -55,7 +55,12 @@ static inline void rows_set_bytes(struct rows *r, size_t column, struct str v) {
     r->columns[column].bytes[r->count] = v;
 }
 void rows_set_value(struct rows *r, size_t column, const struct value *v);
-void rows_commit(struct rows *r, uint32_t pos);
+static inline void rows_commit(struct rows *r, uint32_t pos) {
+    ASSERT(r->count < r->capacity);
+    ASSERT(r->count == 0 || r->pos[r->count - 1] <= pos);
+    r->pos[r->count] = pos;
+    r->count++;
+}
 void rows_get(const struct rows *r, size_t row, size_t column, struct value *out);
 
 #endif
