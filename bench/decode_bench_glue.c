@@ -12,25 +12,27 @@ uint32_t bench_count(const struct batch *b) {
     return b->count;
 }
 
-static struct str view(struct bench_text t) {
-    return (struct str){t.ptr, t.len};
+_Static_assert(sizeof(struct bench_text) == sizeof(struct str) &&
+                   offsetof(struct bench_text, len) == offsetof(struct str, len),
+               "text cells are views");
+
+void bench_cells_of(struct rows *rows, struct bench_cells *out) {
+    ASSERT(rows->schema->count == BENCH_COLUMNS);
+    for (size_t i = 0; i < BENCH_COLUMNS; i++) {
+        struct rows_column *column = &rows->columns[i];
+        bool is_integer = type_is_integer(column->type);
+        out->is_null[i] = column->is_null;
+        out->integers[i] = is_integer ? column->integer : NULL;
+        out->texts[i] = is_integer ? NULL : (struct bench_text *)(void *)column->bytes;
+    }
+    out->pos = rows->pos;
 }
 
-void bench_row(struct rows *rows, uint32_t pos, int64_t id, struct bench_text customer,
-               int64_t total, struct bench_text status, struct bench_text updated,
-               struct bench_text note) {
-    int64_t us = 0;
-    if (pos == 0) {
-        rows->count = 0;
-    }
-    if (!clock_parse(view(updated), &us)) {
-        return;
-    }
-    rows_set_i64(rows, 0, id);
-    rows_set_bytes(rows, 1, view(customer));
-    rows_set_i64(rows, 2, total);
-    rows_set_bytes(rows, 3, view(status));
-    rows_set_i64(rows, 4, us);
-    rows_set_bytes(rows, 5, view(note));
-    rows_commit(rows, pos);
+void bench_set_count(struct rows *rows, uint32_t count) {
+    ASSERT(count <= rows->capacity);
+    rows->count = count;
+}
+
+bool bench_timestamp(struct bench_text text, int64_t *out_us) {
+    return clock_parse((struct str){text.ptr, text.len}, out_us);
 }
