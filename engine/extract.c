@@ -106,6 +106,17 @@ static bool post_error(struct extractor *x, struct package *p, const struct err 
     return !give_up && channel_pause(x->channel, policy_backoff_us(attempts));
 }
 
+static bool go_idle(struct extractor *x, struct package *p, bool well_again) {
+    int64_t wait_us = p->out.wait_us;
+    if (well_again) {
+        p->kind = PACKAGE_WELL;
+        channel_put(x->channel, p);
+    } else {
+        channel_give_back(x->channel, &x->free, p);
+    }
+    return channel_pause(x->channel, wait_us);
+}
+
 /* One step; false when the thread is done. */
 static bool step(struct extractor *x, struct package *p, int64_t *attempts) {
     enum source_state state = SOURCE_END;
@@ -115,6 +126,7 @@ static bool step(struct extractor *x, struct package *p, int64_t *attempts) {
         (*attempts)++;
         return post_error(x, p, &err, *attempts);
     }
+    bool well_again = *attempts > 0;
     *attempts = 0;
     switch (state) {
     case SOURCE_BATCH:
@@ -128,8 +140,7 @@ static bool step(struct extractor *x, struct package *p, int64_t *attempts) {
         return true;
     case SOURCE_IDLE:
         adapt(x, false);
-        channel_give_back(x->channel, &x->free, p);
-        return channel_pause(x->channel, p->out.wait_us);
+        return go_idle(x, p, well_again);
     case SOURCE_END:
         p->kind = PACKAGE_END;
         channel_put(x->channel, p);

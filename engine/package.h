@@ -19,6 +19,7 @@ enum package_kind {
     PACKAGE_TROUBLE, /* of one partition: out.trouble */
     PACKAGE_ERROR,   /* of the source as a whole: out.trouble; its thread tries again */
     PACKAGE_FAILED,  /* as ERROR, and its thread has given up */
+    PACKAGE_WELL,    /* the source works again after an ERROR, and has nothing to give just now */
     PACKAGE_END      /* the source has given everything there was */
 };
 

@@ -90,8 +90,11 @@ static enum err_code handle(struct run *r, struct package *p, struct err *err) {
         code = turn_trouble(r, p, err);
         x->has_ended = p->kind == PACKAGE_FAILED;
         break;
+    case PACKAGE_WELL:
     case PACKAGE_END:
-        x->has_ended = true;
+        p->out.trouble = (struct err)ERR_INIT;
+        code = turn_trouble(r, p, err);
+        x->has_ended = p->kind == PACKAGE_END;
         break;
     }
     channel_give_back(&r->channel, &x->free, p);

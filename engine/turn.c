@@ -229,6 +229,9 @@ static enum err_code turn_once(struct run *r, struct package *p, struct err *err
     if (code == ERR_NONE && !done) {
         struct err fine = ERR_INIT;
         code = store_trouble_set(r->store, p->source->name, p->out.partition, &fine, err);
+        if (code == ERR_NONE) { /* and of the source as a whole, which gave this */
+            code = store_trouble_set(r->store, p->source->name, "", &fine, err);
+        }
     }
     if (code == ERR_NONE) {
         return store_commit(r->store, err);
