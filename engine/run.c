@@ -220,9 +220,11 @@ static enum err_code read_troubles(struct run *r, struct err *err) {
         if (code == ERR_NONE && has_row && r->summary->troubles++ == 0) {
             struct str partition = store_column_str(st, 1);
             struct str message = store_column_str(st, 3);
-            err_set(err, ERR_UNAVAILABLE, "%.*s%s%.*s", STR_FMT(partition),
-                    partition.len > 0 ? ": " : "", STR_FMT(message));
-            err_where(err, "%.*s", STR_FMT(store_column_str(st, 2)));
+            struct str place = store_column_str(st, 2);
+            bool is_told = partition.len == 0 || str_equal(partition, place); /* not twice */
+            err_set(err, ERR_UNAVAILABLE, "%.*s%s%.*s", STR_FMT(is_told ? STR("") : partition),
+                    is_told ? "" : ": ", STR_FMT(message));
+            err_where(err, "%.*s", STR_FMT(place));
         }
     }
     store_statement_free(st);

@@ -150,7 +150,7 @@ def assert_trouble(outcome, where, pattern):
     assert re.search(pattern, message), f"{pattern!r} is not in {message!r}"
     assert message in outcome.text and where in outcome.text
     assert message in outcome.error["message"]
-    assert message.count(where) <= 1, f"says the name again and again: {message}"
+    assert outcome.error["message"].count(where) <= 1, f"says the name again and again: {outcome.error['message']}"
 
 
 def assert_audit(outcome, findings=()):
