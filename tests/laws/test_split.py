@@ -164,6 +164,19 @@ def test_rows_deleted_inserted_and_moved_by_hand_flow_through(filled, clean):
     assert {name: now[name] for name in rest} == {name: clean.state["content"][name] for name in rest}
 
 
+def test_replace_by_hand_flows_through_when_sqlite_runs_delete_triggers(filled, clean):
+    """INSERT OR REPLACE tells triggers of the old row only with this pragma (docs/laws.md)."""
+    place = filled("replace")
+    order, customer, total = place.query("SELECT id, customer, total FROM orders WHERE status = 'paid' LIMIT 1")[0]
+    for amount, expected in ((total + 9, False), (total, True)):
+        place.sql(f"PRAGMA recursive_triggers = ON; REPLACE INTO orders SELECT id, customer, {amount}, wei, status, "
+                  f"updated, _batch, _pos FROM orders WHERE id = {order}")
+        place.ok()
+        assert (content(place) == clean.state["content"]) == expected
+        paid = place.value("SELECT sum(total) FROM orders WHERE status = 'paid' AND customer = ?", customer)
+        assert place.value("SELECT total FROM spent WHERE customer = ?", customer) == paid
+
+
 def test_the_store_refuses_a_value_of_the_wrong_type(filled):
     """Tables are STRICT: a hand cannot put in what a run could not."""
     place = filled("strict")

@@ -153,6 +153,22 @@ def test_a_changed_definition_is_refused_and_the_store_is_untouched(make, before
     assert place.tables() == state["digests"]
 
 
+def test_after_the_sql_is_mended_a_replay_gives_a_clean_run_of_the_new_flow(make):
+    """What the old SQL rejected is there, and its rejects are gone."""
+    lines = [record(number, str(number % 4), wei="x" if number % 5 == 2 else str(number)) for number in range(40)]
+    mended = ("SELECT id, i256(wei) AS wei FROM batch", "SELECT id, i256(nullif(wei, 'x')) AS wei FROM batch")
+    place, straight = make("place", lines), make("straight", lines)
+    place.run(batch_rows=7)
+    assert place.value("SELECT count(*) FROM _plumb_rejects") == 8
+    change_flow(place, *mended)
+    change_flow(straight, *mended)
+    place.run(command="replay")
+    straight.run(batch_rows=3)
+    assert place.value("SELECT count(*) FROM checked") == 40
+    assert place.value("SELECT count(*) FROM _plumb_rejects") == 0
+    assert content(place) == content(straight)
+
+
 def test_what_a_rejected_row_points_to_is_the_raw_record(make):
     lines = [record(1), '{"id": 2, "group": 3}\n', record(3, wei="x"), "nonsense\n"]
     place = make("raw", lines)
