@@ -183,12 +183,15 @@ struct sql_facts {
         char column[FLOW_NAME_BYTES_MAX + 1];
     } reads[SCHEMA_COLUMNS_MAX * 2]; /* distinct (table, column) pairs */
     size_t read_count;
-    bool has_aggregate;  /* AggStep, or a window function */
+    /* Over rows of the relation (batch, change, changed); within one row of it all is allowed. */
+    bool has_aggregate;  /* an aggregate, or a window function that is one */
     bool has_sorter;     /* ORDER BY, GROUP BY, DISTINCT or UNION that holds rows back */
+    bool has_limit;      /* LIMIT counts its rows */
     bool has_compound;   /* UNION ALL and its kin, or a subquery kept in a table */
-    int batch_scans;     /* loops over the batch */
+    bool is_mixed;       /* joined with itself, read in an expression, or rows come without it */
+    int batch_scans;     /* loops over the relation */
     bool has_join;       /* any other table or a table-valued function is read */
-    bool batch_is_outer; /* the first loop is over the batch */
+    bool batch_is_outer; /* the first loop of its SELECT is over the relation */
 };
 /* Prepares one SELECT with what may be named there and tells what it does. CONFIG with the byte
  * offset in *offset (or -1) when it is no single SELECT, does not compile, or uses something whose

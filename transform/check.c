@@ -1,5 +1,6 @@
 /* Checks of a transform's SQL against the real schema, before anything runs. */
 #include <string.h>
+#include <strings.h>
 
 #include "base/parse.h"
 
@@ -48,9 +49,10 @@ static enum err_code fault(const struct probe *p, struct err *err) {
     return at_sql(p, err, 0);
 }
 
+/* As SQL does, names are compared without regard to case. */
 static bool facts_have(const struct sql_facts *f, const char *name) {
     for (size_t i = 0; i < f->column_count; i++) {
-        if (strcmp(f->columns[i], name) == 0) {
+        if (strcasecmp(f->columns[i], name) == 0) {
             return true;
         }
     }
@@ -60,7 +62,7 @@ static bool facts_have(const struct sql_facts *f, const char *name) {
 /* True when name occurs in text as a word. */
 static bool mentions(const char *text, const char *name) {
     size_t len = strlen(name);
-    for (const char *at = strstr(text, name); at != NULL; at = strstr(at + 1, name)) {
+    for (const char *at = strcasestr(text, name); at != NULL; at = strcasestr(at + 1, name)) {
         bool left = at == text || !(at[-1] == '_' || (at[-1] >= 'a' && at[-1] <= 'z') ||
                                     (at[-1] >= 'A' && at[-1] <= 'Z'));
         char after = at[len];
@@ -104,8 +106,10 @@ static enum err_code check_columns(const struct probe *p, const struct schema *s
             err_set(err, ERR_CONFIG, "the SELECT gives column '%s' twice", repeated);
             return fault(p, err);
         }
-        int index = schema_find(schema, str_of(f->columns[i]));
-        bool wanted = index >= 0 && (only == NULL || sql_is_in(only, only_count, (size_t)index));
+        bool wanted = false;
+        for (size_t k = 0; k < count; k++) {
+            wanted = wanted || strcasecmp(names[k], f->columns[i]) == 0;
+        }
         if (!wanted &&
             !(p->def->delete_when != NULL && mentions(p->def->delete_when, f->columns[i]))) {
             const char *near = parse_nearest(str_of(f->columns[i]), names, count);
@@ -127,12 +131,29 @@ static enum err_code check_columns(const struct probe *p, const struct schema *s
     return ERR_NONE;
 }
 
+static const struct flow_table *find_table(const struct flow *flow, const char *name) {
+    for (size_t i = 0; i < flow->table_count; i++) {
+        if (strcasecmp(flow->tables[i].name, name) == 0) {
+            return &flow->tables[i];
+        }
+    }
+    return NULL;
+}
+
+/* What may be read without being a table of the flow: a table-valued function, or the user's own
+ * WITH, whose name alone is told when none of its columns is read. */
+static bool is_no_table(const char *name, const char *column) {
+    bool engine = strncasecmp(name, "_plumb", 6) == 0 || strncasecmp(name, "sqlite_", 7) == 0;
+    return !engine &&
+           (column[0] == '\0' || strcmp(name, "json_each") == 0 || strcmp(name, "json_tree") == 0);
+}
+
 /* Every table read must be the probe's relation, a reference table, or on the list. */
 static enum err_code check_reads(const struct probe *p, const char *relation, struct err *err) {
     for (size_t i = 0; i < p->facts->read_count; i++) {
         const char *name = p->facts->reads[i].table;
         const char *column = p->facts->reads[i].column;
-        const struct flow_table *table = flow_find_table(p->flow, name);
+        const struct flow_table *table = find_table(p->flow, name);
         if (column[0] == '_' && table != NULL) {
             err_set(
                 err, ERR_CONFIG,
@@ -147,14 +168,14 @@ static enum err_code check_reads(const struct probe *p, const char *relation, st
         for (size_t k = 0; k < p->def->on_count; k++) {
             listed = listed || p->def->on[k].table == table;
         }
-        if (table == NULL && strncmp(name, "_plumb", 6) != 0 && strncmp(name, "sqlite_", 7) != 0) {
-            continue; /* a table-valued function such as json_each */
-        }
-        if (listed) {
+        if (table == NULL ? is_no_table(name, column) : listed) {
             continue;
         }
         if (table == NULL) {
-            err_set(err, ERR_CONFIG, "table '%s' belongs to the engine and may not be read", name);
+            err_set(err, ERR_CONFIG,
+                    "'%s' is no table of the flow (or belongs to the engine); what is read must "
+                    "be declared under tables",
+                    name);
         } else if (table == p->def->into) {
             err_set(
                 err, ERR_CONFIG,
@@ -178,16 +199,19 @@ static enum err_code check_reads(const struct probe *p, const char *relation, st
 static enum err_code check_row_by_row(const struct probe *p, struct err *err) {
     const struct sql_facts *f = p->facts;
     const char *why = NULL;
-    if (f->has_aggregate) {
+    if (f->batch_scans == 0) {
+        why = "does not read `batch`";
+    } else if (f->has_aggregate) {
         why = "aggregates rows: its result would depend on where a batch ends. Use a `sum` or a "
               "`derive` over the table";
     } else if (f->has_sorter || f->has_compound) {
         why = "sorts, groups, or combines selects: its result would depend on where a batch ends. "
               "A map works row by row";
-    } else if (f->batch_scans != 1) {
-        why = f->batch_scans == 0 ? "does not read `batch`"
-                                  : "reads `batch` more than once; a map works row by row";
-    } else if (!f->batch_is_outer) {
+    } else if (f->batch_scans > 1) {
+        why = "reads `batch` more than once; a map works row by row";
+    } else if (f->has_limit) {
+        why = "has a LIMIT over `batch`: its result would depend on where a batch ends";
+    } else if (f->is_mixed || !f->batch_is_outer) {
         why = "does not read `batch` first, so the order of records would be lost; write FROM "
               "batch CROSS JOIN other";
     }
@@ -198,7 +222,8 @@ static enum err_code check_row_by_row(const struct probe *p, struct err *err) {
     return fault(p, err);
 }
 
-static enum err_code check_delete_when(const struct probe *p, const char *body, struct err *err) {
+static enum err_code check_delete_when(const struct probe *p, const char *relation,
+                                       const char *body, struct err *err) {
     if (p->def->delete_when == NULL) {
         return ERR_NONE;
     }
@@ -208,14 +233,25 @@ static enum err_code check_delete_when(const struct probe *p, const char *body, 
     sql_wrap(&inner, "batch", body, p->def->sql, &prefix);
     buf_adds(&sql, "SELECT (");
     size_t start = sql.len;
-    buf_addf(&sql, "%s) FROM (%s) AS s", p->def->delete_when, buf_c(&inner));
+    /* The line break ends a comment. */
+    buf_addf(&sql, "%s\n) FROM (%s) AS s", p->def->delete_when, buf_c(&inner));
     int64_t offset = -1;
     struct probe q = *p;
     q.node = p->def->delete_when_node;
-    enum err_code code = store_analyse(p->store, buf_c(&sql), p->facts, &offset, err);
-    return code == ERR_NONE
-               ? ERR_NONE
-               : at_sql(&q, err, offset < (int64_t)start ? -1 : offset - (int64_t)start);
+    enum err_code code = lint_sql(p->flow, p->def, p->def->delete_when, q.node, err);
+    if (code != ERR_NONE) {
+        return err_wrap(err, "transform '%s'", p->def->name);
+    }
+    code = store_analyse(p->store, buf_c(&sql), p->facts, &offset, err);
+    if (code != ERR_NONE) {
+        return at_sql(&q, err, offset < (int64_t)start ? -1 : offset - (int64_t)start);
+    }
+    if (p->facts->column_count != 1) {
+        err_set(err, ERR_CONFIG, "delete_when must be one condition");
+        return fault(&q, err);
+    }
+    code = check_reads(&q, relation, err);
+    return code == ERR_NONE ? check_row_by_row(&q, err) : code;
 }
 
 enum err_code check_map(struct store *s, const struct flow *flow, struct transform *t,
@@ -237,7 +273,7 @@ enum err_code check_map(struct store *s, const struct flow *flow, struct transfo
     }
     t->tracked = facts->has_join || t->def->many;
     if (code == ERR_NONE) {
-        code = check_delete_when(&p, body, err);
+        code = check_delete_when(&p, relation, body, err);
     }
     mem_free(of);
     mem_free(body);
@@ -267,13 +303,23 @@ static enum err_code check_amounts(const struct probe *p, struct err *err) {
             return fault(p, err);
         }
     }
-    if (p->facts->has_aggregate || p->facts->has_sorter) {
-        err_set(
-            err, ERR_CONFIG,
-            "groups or aggregates; give one row of amounts per changed row, the engine adds them");
-        return fault(p, err);
+    const struct sql_facts *f = p->facts;
+    const char *why = NULL;
+    if (f->batch_scans == 0) {
+        why = "does not read `change`";
+    } else if (f->is_mixed) {
+        why = "does not add up: each row must come from one row of `change`. Read it once per "
+              "SELECT, not in a subquery of an expression, and not as the side of an outer join "
+              "that may be missing";
+    } else if (f->has_aggregate || f->has_sorter || f->has_limit) {
+        why = "groups or aggregates, sorts or limits; give one row of amounts per changed row, the "
+              "engine adds them";
     }
-    return ERR_NONE;
+    if (why == NULL) {
+        return ERR_NONE;
+    }
+    err_set(err, ERR_CONFIG, "%s", why);
+    return fault(p, err);
 }
 
 enum err_code check_sum(struct store *s, const struct flow *flow, struct transform *t,
@@ -290,18 +336,22 @@ enum err_code check_sum(struct store *s, const struct flow *flow, struct transfo
     if (code == ERR_NONE) {
         code = check_reads(&p, relation, err);
     }
-    if (code == ERR_NONE) {
-        code = check_amounts(&p, err);
-    }
-    if (code == ERR_NONE) {
-        code = check_columns(&p, &t->def->into->schema, NULL, 0, of, err);
-    }
     t->reads = mem_alloc_array(t->def->from->schema.count, sizeof(*t->reads));
     for (size_t i = 0; code == ERR_NONE && i < facts->read_count; i++) {
         int index = schema_find(&t->def->from->schema, str_of(facts->reads[i].column));
         if (strcmp(facts->reads[i].table, relation) == 0 && index >= 0) {
             t->reads[index] = true;
         }
+    }
+    /* And a WITH, as it will run: an alias then does not hide the relation in the plan. */
+    if (code == ERR_NONE) {
+        code = analyse(&p, relation, "SELECT * FROM temp.\"change\"", t->def->sql, err);
+    }
+    if (code == ERR_NONE) {
+        code = check_amounts(&p, err);
+    }
+    if (code == ERR_NONE) {
+        code = check_columns(&p, &t->def->into->schema, NULL, 0, of, err);
     }
     if (code == ERR_NONE) {
         code = store_execute(s, "DROP TABLE temp.\"change\"", err);
@@ -323,6 +373,14 @@ static enum err_code check_mapping(struct store *s, const struct flow *flow,
     }
     if (code == ERR_NONE) {
         code = check_reads(&p, relation, err);
+    }
+    if (code == ERR_NONE && (facts->batch_scans == 0 || facts->has_limit || facts->has_aggregate)) {
+        err_set(err, ERR_CONFIG,
+                facts->batch_scans == 0
+                    ? "does not read `change`"
+                    : "aggregates or limits rows of `change`: keys would be missed; give one row "
+                      "per key");
+        code = fault(&p, err);
     }
     if (code == ERR_NONE) {
         code = check_columns(&p, &t->def->into->schema, t->def->changed, t->def->changed_count,

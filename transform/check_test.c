@@ -57,7 +57,7 @@ static const struct refusal refusals[] = {
     {"its own table", DERIVE "^SELECT k.id, o.x FROM changed k JOIN out o ON o.id = k.id\n",
      "reads its own table 'out'"},
     {"an engine's table",
-     DERIVE "^SELECT k.id, m.seq AS x FROM changed k JOIN _plumb_marks m ON m.partition = k.id\n",
+     DERIVE "SELECT k.id, m.seq AS x FROM changed k JOIN ^_plumb_marks m ON m.partition = k.id\n",
      "'_plumb_marks' belongs to the engine"},
     {"the schema", DERIVE "^SELECT k.id, s.rootpage AS x FROM changed k, sqlite_schema s\n",
      "belongs to the engine"},
@@ -70,7 +70,7 @@ static const struct refusal refusals[] = {
     /* row by row */
     {"an aggregate in a map", MAP "^SELECT id, count(*) AS x FROM batch GROUP BY id\n",
      "aggregates rows"},
-    {"a window in a map", MAP "^SELECT id, row_number() OVER () AS x FROM batch\n",
+    {"a window in a map", MAP "SELECT id, row_number() ^OVER () AS x FROM batch\n",
      "a `derive` over the table"},
     {"DISTINCT in a map", MAP "^SELECT DISTINCT id, v AS x FROM batch\n", "row by row"},
     {"ORDER BY in a map", MAP "^SELECT id, v AS x FROM batch ORDER BY v\n", "row by row"},

@@ -1,5 +1,5 @@
-/* Mistakes that SQL accepts and users regret: 'now', LIMIT in a map, plain arithmetic on int256
- * columns.
+/* Mistakes that SQL accepts and users regret: 'now', LIMIT over rows that happen to come together,
+ * plain arithmetic on int256 columns.
  *
  * Works on tokens: words, numbers, strings, operators; comments are skipped. It looks at neighbours
  * only, so it never refuses what it does not recognise. */
@@ -15,6 +15,7 @@ struct token {
     enum token_kind kind;
     struct str text; /* words without quotes */
     size_t offset;
+    bool is_quoted;
 };
 
 static size_t skip_space(const char *sql, size_t at) {
@@ -47,7 +48,7 @@ static size_t quoted_end(const char *sql, size_t at, char quote) {
 static struct token next_token(const char *sql, size_t *at) {
     size_t start = skip_space(sql, *at);
     size_t end = start;
-    struct token t = {TOKEN_END, {sql + start, 0}, start};
+    struct token t = {TOKEN_END, {sql + start, 0}, start, false};
     char c = sql[start];
     if (c == '\0') {
         *at = start;
@@ -59,9 +60,10 @@ static struct token next_token(const char *sql, size_t *at) {
         }
         t.kind = TOKEN_WORD;
         t.text.len = end - start;
-    } else if (c == '"' || c == '`') {
-        end = quoted_end(sql, start, c);
+    } else if (c == '"' || c == '`' || c == '[') {
+        end = quoted_end(sql, start, c == '[' ? ']' : c);
         t.kind = TOKEN_WORD;
+        t.is_quoted = true;
         t.text = (struct str){sql + start + 1, end - start >= 2 ? end - start - 2 : 0};
     } else if (c == '\'') {
         end = quoted_end(sql, start, '\'');
@@ -91,6 +93,9 @@ static bool is_word(const struct token *t, const char *word) {
 }
 
 static bool is_one_of(const struct token *t, const char *const *words, size_t count) {
+    if (t->kind != TOKEN_OPERATOR && t->kind != TOKEN_WORD) {
+        return false;
+    }
     for (size_t i = 0; i < count; i++) {
         if (t->kind == TOKEN_OPERATOR ? str_equal_c(t->text, words[i]) : is_word(t, words[i])) {
             return true;
@@ -150,57 +155,146 @@ static const char *const plain_aggregates[] = {"sum", "total", "avg", "abs", "ro
 static const char *const plain_operators[] = {"<",  ">", "<=", ">=", "=", "==", "<>",
                                               "!=", "+", "-",  "*",  "/", "%"};
 
+/* Brackets deeper than this are not looked into. */
+#define DEPTH_MAX 200
+
+struct bracket {
+    struct token function; /* the word before it */
+    bool is_date;          /* it, or one around it, holds a date function's arguments */
+    int commas;
+};
+
+struct lint {
+    const struct flow *flow;
+    const struct flow_transform *t;
+    const struct node *node;
+    struct token last[4]; /* [0] is the newest */
+    struct bracket open[DEPTH_MAX + 1];
+    int depth;
+};
+
+static bool is_operator(const struct token *t, const char *text) {
+    return t->kind == TOKEN_OPERATOR && str_equal_c(t->text, text);
+}
+
+static bool says(const struct token *t, const char *text) {
+    return (t->kind == TOKEN_STRING || t->is_quoted) && t->text.len == strlen(text) &&
+           strncasecmp(t->text.ptr, text, t->text.len) == 0;
+}
+
+static enum err_code lint_dates(const struct lint *l, const struct token *now, struct err *err) {
+    const struct bracket *b = &l->open[l->depth];
+    if (b->is_date && says(now, "now")) {
+        return complain(l->node, now->offset, err,
+                        "depends on when it runs; take the time from the data", now->text);
+    }
+    if (b->is_date && (says(now, "localtime") || says(now, "utc"))) {
+        return complain(l->node, now->offset, err,
+                        "depends on the time zone of the machine; times here are UTC", now->text);
+    }
+    bool is_call = is_operator(now, ")") && l->depth > 0 &&
+                   is_one_of(&b->function, date_words, ARRAY_COUNT(date_words));
+    bool empty = is_operator(&l->last[0], "(");
+    if (is_call && (empty || (is_word(&b->function, "strftime") && b->commas == 0))) {
+        return complain(l->node, b->function.offset, err,
+                        empty ? "without arguments is the present time; take the time from the data"
+                              : "without a time is the present time; take the time from the data",
+                        b->function.text);
+    }
+    return ERR_NONE;
+}
+
+/* What depends on which rows come together. */
+static enum err_code lint_rows(const struct lint *l, const struct token *now, struct err *err) {
+    enum transform_kind kind = l->t->kind;
+    if (l->depth == 0 && !now->is_quoted && is_word(now, "limit")) {
+        return complain(l->node, now->offset, err,
+                        kind == TRANSFORM_MAP ? "in a map would depend on where a batch ends"
+                        : kind == TRANSFORM_SUM
+                            ? "in a sum would depend on which rows change together"
+                            : "would count over all keys that change together; put it into a "
+                              "subquery that looks at one key",
+                        now->text);
+    }
+    bool window =
+        !l->last[0].is_quoted && is_word(&l->last[0], "over") && is_operator(&l->last[1], ")");
+    if (window && kind != TRANSFORM_DERIVE) {
+        return complain(
+            l->node, l->last[0].offset, err,
+            "aggregates rows that come together by chance; use a `sum` or a `derive` over "
+            "the table",
+            l->last[0].text);
+    }
+    if (l->depth == 1 && kind == TRANSFORM_DERIVE && is_operator(&l->last[0], "(") &&
+        is_word(&l->last[1], "over") && is_operator(&l->last[2], ")") &&
+        !is_word(now, "partition")) {
+        return complain(l->node, l->last[1].offset, err,
+                        "would look at all keys that change together; begin the window with "
+                        "PARTITION BY the columns of `changed`",
+                        l->last[1].text);
+    }
+    return ERR_NONE;
+}
+
+static enum err_code lint_int256(const struct lint *l, const struct token *now, struct err *err) {
+    const struct token *last = l->last;
+    if (now->kind == TOKEN_NUMBER && last[0].kind == TOKEN_OPERATOR &&
+        names_int256(l->flow, l->t, &last[1]) &&
+        is_one_of(&last[0], plain_operators, ARRAY_COUNT(plain_operators))) {
+        return complain(l->node, last[1].offset, err,
+                        "is an int256: compare and compute with i256('...'), i256_add, i256_cmp "
+                        "...",
+                        last[1].text);
+    }
+    const struct token *before = is_operator(&last[0], ".") ? &last[2] : &last[0];
+    const struct token *function = before == &last[0] ? &last[1] : &last[3];
+    if (names_int256(l->flow, l->t, now) && is_operator(before, "(") &&
+        is_one_of(function, plain_aggregates, ARRAY_COUNT(plain_aggregates)) &&
+        function->kind == TOKEN_WORD) {
+        return complain(l->node, now->offset, err,
+                        "is an int256: use i256_sum, i256_abs or i256_to_real", now->text);
+    }
+    return ERR_NONE;
+}
+
+static void follow_brackets(struct lint *l, const struct token *now) {
+    if (is_operator(now, "(") && l->depth < DEPTH_MAX) {
+        const struct token *function = &l->last[0];
+        bool date =
+            l->open[l->depth].is_date || is_one_of(function, date_words, ARRAY_COUNT(date_words));
+        l->open[++l->depth] = (struct bracket){*function, date, 0};
+    } else if (is_operator(now, ")") && l->depth > 0) {
+        l->depth--;
+    } else if (is_operator(now, ",")) {
+        l->open[l->depth].commas++;
+    }
+}
+
 enum err_code lint_sql(const struct flow *flow, const struct flow_transform *t, const char *sql,
                        const struct node *node, struct err *err) {
-    struct token last[4] = {{.kind = TOKEN_END}}; /* [0] is the newest */
+    struct lint l = {.flow = flow, .t = t, .node = node};
     size_t at = 0;
-    int depth = 0;
-    bool dates = false;
     for (;;) {
         struct token now = next_token(sql, &at);
         if (now.kind == TOKEN_END) {
             return ERR_NONE;
         }
-        depth += str_equal_c(now.text, "(") && now.kind == TOKEN_OPERATOR ? 1 : 0;
-        depth -= str_equal_c(now.text, ")") && now.kind == TOKEN_OPERATOR ? 1 : 0;
-        dates = dates || is_one_of(&now, date_words, ARRAY_COUNT(date_words));
-        if (now.kind == TOKEN_STRING && dates && str_equal_c(str_trim(now.text), "now")) {
-            return complain(node, now.offset, err,
-                            "depends on when it runs; take the time from the data", now.text);
+        if (now.kind == TOKEN_WORD && now.text.len >= 6 &&
+            strncasecmp(now.text.ptr, "_plumb", 6) == 0) {
+            return complain(node, now.offset, err, "belongs to the engine", now.text);
         }
-        if (str_equal_c(now.text, ")") && last[0].kind == TOKEN_OPERATOR &&
-            str_equal_c(last[0].text, "(") && last[1].kind == TOKEN_WORD &&
-            is_one_of(&last[1], date_words, ARRAY_COUNT(date_words))) {
-            return complain(node, last[1].offset, err,
-                            "without arguments is the present time; take the time from the data",
-                            last[1].text);
+        enum err_code code = lint_dates(&l, &now, err);
+        if (code == ERR_NONE) {
+            code = lint_rows(&l, &now, err);
         }
-        if (t->kind == TRANSFORM_MAP && depth == 0 &&
-            (is_word(&now, "limit") || is_word(&now, "offset"))) {
-            return complain(node, now.offset, err, "in a map would depend on where a batch ends",
-                            now.text);
+        if (code == ERR_NONE) {
+            code = lint_int256(&l, &now, err);
         }
-        if (now.kind == TOKEN_NUMBER && last[0].kind == TOKEN_OPERATOR &&
-            names_int256(flow, t, &last[1]) &&
-            is_one_of(&last[0], plain_operators, ARRAY_COUNT(plain_operators))) {
-            return complain(
-                node, last[1].offset, err,
-                "is an int256: compare and compute with i256('...'), i256_add, i256_cmp ...",
-                last[1].text);
+        if (code != ERR_NONE) {
+            return code;
         }
-        struct token *before =
-            last[0].kind == TOKEN_OPERATOR && str_equal_c(last[0].text, ".") ? &last[2] : &last[0];
-        struct token *function = before == &last[0] ? &last[1] : &last[3];
-        if (names_int256(flow, t, &now) && before->kind == TOKEN_OPERATOR &&
-            str_equal_c(before->text, "(") &&
-            is_one_of(function, plain_aggregates, ARRAY_COUNT(plain_aggregates)) &&
-            function->kind == TOKEN_WORD) {
-            return complain(node, now.offset, err,
-                            "is an int256: use i256_sum, i256_abs or i256_to_real", now.text);
-        }
-        last[3] = last[2];
-        last[2] = last[1];
-        last[1] = last[0];
-        last[0] = now;
+        follow_brackets(&l, &now);
+        memmove(&l.last[1], &l.last[0], 3 * sizeof(l.last[0]));
+        l.last[0] = now;
     }
 }

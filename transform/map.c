@@ -156,7 +156,7 @@ static enum err_code staged_fill(struct store *s, struct transform *t, struct er
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&sql, "INSERT INTO temp.\"_plumb_out_%s\" SELECT ", def->name);
     select_columns(&sql, t);
-    buf_addf(&sql, ", ?1, _plumb_pos(), coalesce((%s), 0) <> 0 FROM ", def->delete_when);
+    buf_addf(&sql, ", ?1, _plumb_pos(), coalesce((%s\n), 0) <> 0 FROM ", def->delete_when);
     user_select(&sql, t);
     enum err_code code = transform_prepare(s, t, MAP_ROWS, buf_c(&sql), err);
     buf_clear(&sql);

@@ -27,7 +27,8 @@ static void amounts_signed(struct buf *out, const struct flow_table *into) {
         if (c->type == TYPE_INT256) {
             buf_addf(
                 out,
-                ", i256_sum(CASE WHEN \"_sign\" < 0 THEN i256_neg(\"%s\") ELSE i256(\"%s\") END)",
+                ", i256_sum(CASE WHEN \"_sign\" < 0 THEN i256_neg(i256(\"%s\")) ELSE i256(\"%s\") "
+                "END)",
                 c->name, c->name);
         } else {
             buf_addf(out, ", _plumb_isum(\"%s\", \"_sign\")", c->name);

@@ -1,7 +1,7 @@
 /* What a SELECT reads and does, asked of SQLite itself.
  *
  * The authorizer sees every table, column and function a statement names while it is compiled;
- * EXPLAIN QUERY PLAN and EXPLAIN tell how it will run. Nothing here interprets SQL text. */
+ * query_plan.c asks how it will run. Nothing here interprets SQL text. */
 #include <stdio.h>
 #include <string.h>
 
@@ -28,19 +28,21 @@ static const char *const refused_functions[][2] = {
     {"writefile", "is not allowed in a flow"},
 };
 
-static void note_read(struct sql_facts *facts, const char *table, const char *column) {
+/* False when there is no room for it: what is not noted could not be checked. */
+static bool note_read(struct sql_facts *facts, const char *table, const char *column) {
     for (size_t i = 0; i < facts->read_count; i++) {
         if (strcmp(facts->reads[i].table, table) == 0 &&
             strcmp(facts->reads[i].column, column) == 0) {
-            return;
+            return true;
         }
     }
-    if (facts->read_count < ARRAY_COUNT(facts->reads)) {
-        (void)snprintf(facts->reads[facts->read_count].table, FLOW_NAME_BYTES_MAX + 1, "%s", table);
-        (void)snprintf(facts->reads[facts->read_count].column, FLOW_NAME_BYTES_MAX + 1, "%s",
-                       column);
-        facts->read_count++;
+    if (facts->read_count == ARRAY_COUNT(facts->reads)) {
+        return false;
     }
+    (void)snprintf(facts->reads[facts->read_count].table, FLOW_NAME_BYTES_MAX + 1, "%s", table);
+    (void)snprintf(facts->reads[facts->read_count].column, FLOW_NAME_BYTES_MAX + 1, "%s", column);
+    facts->read_count++;
+    return true;
 }
 
 static int refuse(struct store *s, const char *name, const char *why) {
@@ -64,8 +66,9 @@ static int authorize(void *context, int action, const char *a, const char *b, co
     case SQLITE_RECURSIVE:
         return SQLITE_OK;
     case SQLITE_READ:
-        note_read(s->analysing, a, b);
-        return SQLITE_OK;
+        return note_read(s->analysing, a, b)
+                   ? SQLITE_OK
+                   : refuse(s, a, "too many columns are read by one statement");
     case SQLITE_FUNCTION:
         for (size_t i = 0; i < ARRAY_COUNT(refused_functions); i++) {
             if (sqlite3_stricmp(b, refused_functions[i][0]) == 0) {
@@ -114,8 +117,8 @@ enum err_code analyse_install(struct store *s, struct err *err) {
     if (rc == SQLITE_OK) {
         /* The first use of a table-valued function declares its columns with a CREATE TABLE, which
          * the authorizer would refuse while it analyses. */
-        rc = sqlite3_exec(s->db, "SELECT 1 FROM json_each('[]'), json_tree('[]')", NULL, NULL,
-                          NULL);
+        rc =
+            sqlite3_exec(s->db, "SELECT 1 FROM json_each('[]'), json_tree('[]')", NULL, NULL, NULL);
     }
     if (rc == SQLITE_OK) {
         rc = sqlite3_set_authorizer(s->db, authorize, s);
@@ -140,7 +143,18 @@ static enum err_code compile(struct store *s, const char *sql, struct sql_facts 
     if (*stmt == NULL || sqlite3_column_count(*stmt) == 0) {
         return err_set(err, ERR_CONFIG, "SQL: a SELECT is expected");
     }
-    if (rest[strspn(rest, " \t\r\n;")] != '\0') {
+    if (sqlite3_bind_parameter_count(*stmt) > 0) {
+        return err_set(err, ERR_CONFIG, "SQL: '%s' is a parameter, and nothing is bound to it here",
+                       sqlite3_bind_parameter_name(*stmt, sqlite3_bind_parameter_count(*stmt)) !=
+                               NULL
+                           ? sqlite3_bind_parameter_name(*stmt, sqlite3_bind_parameter_count(*stmt))
+                           : "?");
+    }
+    sqlite3_stmt *next = NULL; /* of comments and semicolons SQLite makes none */
+    rest += strspn(rest, " \t\r\n;");
+    rc = sqlite3_prepare_v2(s->db, rest, -1, &next, NULL);
+    sqlite3_finalize(next);
+    if (rc != SQLITE_OK || next != NULL) {
         *offset = rest - sql;
         return err_set(err, ERR_CONFIG, "SQL: one SELECT is expected, something follows it");
     }
@@ -162,64 +176,6 @@ static enum err_code note_columns(sqlite3_stmt *stmt, struct sql_facts *out, str
     return ERR_NONE;
 }
 
-static void note_plan_line(struct sql_facts *out, const char *line, bool *first_seen) {
-    bool is_loop = strncmp(line, "SCAN ", 5) == 0 || strncmp(line, "SEARCH ", 7) == 0;
-    if (strstr(line, "TEMP B-TREE") != NULL) {
-        out->has_sorter = true;
-    }
-    if (strncmp(line, "COMPOUND QUERY", 14) == 0 || strncmp(line, "MERGE", 5) == 0 ||
-        strncmp(line, "MATERIALIZE", 11) == 0) {
-        out->has_compound = true;
-    }
-    if (!is_loop) {
-        return;
-    }
-    bool is_batch = strstr(line, BATCH_TABLE_PLAN) != NULL;
-    if (is_batch) {
-        out->batch_scans++;
-    } else {
-        out->has_join = true;
-    }
-    if (!*first_seen) {
-        out->batch_is_outer = is_batch;
-        *first_seen = true;
-    }
-}
-
-static enum err_code note_plan(struct store *s, const char *sql, struct sql_facts *out,
-                               struct err *err) {
-    AUTO_BUF text = BUF_INIT(BUF_TEXT_MAX);
-    buf_addf(&text, "EXPLAIN QUERY PLAN %s", sql);
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code = sqlite_prepare(s, buf_c(&text), &stmt, err);
-    bool has_row = true;
-    bool first_seen = false;
-    while (code == ERR_NONE && has_row) {
-        code = sqlite_row(s, stmt, "explain", &has_row, err);
-        if (code == ERR_NONE && has_row) {
-            note_plan_line(out, (const char *)sqlite3_column_text(stmt, 3), &first_seen);
-        }
-    }
-    sqlite3_finalize(stmt);
-    if (code != ERR_NONE) {
-        return code;
-    }
-    buf_clear(&text);
-    buf_addf(&text, "EXPLAIN %s", sql);
-    stmt = NULL;
-    code = sqlite_prepare(s, buf_c(&text), &stmt, err);
-    has_row = true;
-    while (code == ERR_NONE && has_row) {
-        code = sqlite_row(s, stmt, "explain", &has_row, err);
-        if (code == ERR_NONE && has_row &&
-            strncmp((const char *)sqlite3_column_text(stmt, 1), "Agg", 3) == 0) {
-            out->has_aggregate = true;
-        }
-    }
-    sqlite3_finalize(stmt);
-    return code;
-}
-
 enum err_code store_analyse(struct store *s, const char *sql, struct sql_facts *out,
                             int64_t *offset, struct err *err) {
     memset(out, 0, sizeof(*out));
@@ -229,5 +185,5 @@ enum err_code store_analyse(struct store *s, const char *sql, struct sql_facts *
         code = note_columns(stmt, out, err);
     }
     sqlite3_finalize(stmt);
-    return code == ERR_NONE ? note_plan(s, sql, out, err) : code;
+    return code == ERR_NONE ? query_plan_note(s, sql, out, err) : code;
 }

@@ -82,5 +82,8 @@ MUST_CHECK enum err_code catalog_prepare(struct store *s, struct err *err);
 const char *catalog_sql_type(enum column_type type);
 /* _plumb_pos(), _plumb_record() and the authorizer (analyse.c). */
 MUST_CHECK enum err_code analyse_install(struct store *s, struct err *err);
+/* How the SELECT will run: has_* , is_mixed and batch_* of sql_facts (query_plan.c). */
+MUST_CHECK enum err_code query_plan_note(struct store *s, const char *sql, struct sql_facts *out,
+                                         struct err *err);
 
 #endif
