@@ -9,7 +9,7 @@ import pytest
 from laws.lawlib import BATCH_ROWS, CLEAN_CODES, copy_place, end_state, in_parallel, spread
 from laws.test_kill import counts_of
 
-POINTS = {"alloc": 60, "file": 60, "store": 120}  # tried of each kind; all of them with PLUMB_SLOW=1
+POINTS = {"alloc": 60, "file": 60, "store": 90}  # tried of each kind; all of them with PLUMB_SLOW=1
 
 
 def assert_clean(result, spec):
@@ -27,11 +27,18 @@ def test_a_fault_is_survived(blank, clean, tmp_path, slow, kind, persistent):
     assert points > 10, f"no fault points of kind {kind}"
     state = clean.state
 
+    batches = clean.value("SELECT count(*) FROM _plumb_batches")
+
     def fail_at(point):
         spec = f"{kind}:{point}{'+' if persistent else ''}"
         place = copy_place(blank, tmp_path / spec)
         failed = place.run(batch_rows=BATCH_ROWS, fault=spec)
         assert_clean(failed, spec)
+        if kind == "store" and not persistent and failed.code != 0:
+            # Opening is not tried again, nor is the last look at troubles; every turn is.
+            staged = place.store.exists() and place.query("SELECT 1 FROM sqlite_schema WHERE name = '_plumb_batches'") \
+                and place.value("SELECT count(*) FROM _plumb_batches")
+            assert staged in (0, batches), f"{spec} ended a run in the middle: {failed.stderr[-500:]}"
         place.ok(batch_rows=BATCH_ROWS)
         assert end_state(place) == state, f"{spec} (ended with {failed.code}: {failed.stderr[-500:]})"
         shutil.rmtree(place.directory)
@@ -41,8 +48,8 @@ def test_a_fault_is_survived(blank, clean, tmp_path, slow, kind, persistent):
     codes = in_parallel(fail_at, spread(1, points, most))
     if persistent:
         assert any(code != 0 for code in codes), "no fault was ever felt"
-    elif kind == "store":  # a file's trouble is told, and with --once the next run takes it up
-        assert sum(code == 0 for code in codes) >= len(codes) * 0.8, "hardly any transient fault is retried"
+    elif kind == "store":
+        assert any(code == 0 for code in codes), "no transient fault is ever got over"
 
 
 def test_a_crash_would_be_seen(filled):

@@ -30,7 +30,7 @@ def test_killed_at_every_durable_step_the_next_run_ends_the_same(blank, clean, t
         shutil.rmtree(place.directory)
         return killed.code == SIGKILLED
 
-    tried = in_parallel(kill_at, spread(1, steps, steps if slow else 300))
+    tried = in_parallel(kill_at, spread(1, steps, steps if slow else 200))
     assert sum(tried) > 0.9 * len(tried)
 
 
