@@ -9,7 +9,6 @@
 MAKEFLAGS += --no-print-directory
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 FUZZ_SECONDS ?= 60
-PYTEST = /usr/bin/python3 -m pytest -q -p no:cacheprovider
 SOURCES = git ls-files '*.c' '*.h' '*.cc'
 
 .PHONY: all test demo ci bench fuzz asan tsan clang coverage tidy format docs clean bootstrap-build bootstrap-test bootstrap-ci
@@ -30,7 +29,7 @@ demo: bootstrap-build
 test: bootstrap-test
 	@$(MAKE) all
 	ctest --test-dir build/dev --output-on-failure --parallel $(JOBS)
-	PLUMB=$(CURDIR)/build/plumb $(PYTEST) tests
+	tools/pytest build/plumb
 
 ci:
 	@.ci/run
