@@ -93,7 +93,7 @@ static enum err_code apply_staged(struct run *r, const struct flow_source *sourc
     if (code == ERR_NONE) {
         code = turn_maps(r, &in, err);
     }
-    if (code == ERR_NONE) {
+    if (code == ERR_NONE && turn_followers_due(r, info.decoded, true)) {
         code = turn_followers(r, err);
     }
     if (code == ERR_NONE) {

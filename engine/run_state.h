@@ -33,6 +33,7 @@ struct run {
     struct arena turn_arena;   /* rejects of the present turn */
     struct arena source_arena; /* cursors the sources were opened with */
     int64_t turn_rejected;     /* rows maps rejected in the present turn */
+    int64_t rows_unfollowed;   /* mapped since sums and derives last followed */
     bool more_cascade;         /* a derive took only part of its queue */
     int64_t started_us;
     int64_t progress_us;
@@ -54,6 +55,9 @@ struct turn_input {
 };
 /* Within a transaction: every map of the source whose mark is the batch before this one. */
 MUST_CHECK enum err_code turn_maps(struct run *r, const struct turn_input *in, struct err *err);
+/* False while a source has more to give and FOLLOW_ROWS_MAX rows have not come together yet: what
+ * waits is in the queues. */
+bool turn_followers_due(struct run *r, int64_t rows, bool behind);
 MUST_CHECK enum err_code turn_followers(struct run *r, struct err *err);
 MUST_CHECK enum err_code turn_rejects(struct run *r, const struct turn_input *in, struct err *err);
 /* Waits a backoff; false when asked to stop or, with once, when attempts are used up. */

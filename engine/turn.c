@@ -148,7 +148,13 @@ enum err_code turn_maps(struct run *r, const struct turn_input *in, struct err *
     return ERR_NONE;
 }
 
+bool turn_followers_due(struct run *r, int64_t rows, bool behind) {
+    r->rows_unfollowed += rows;
+    return !behind || r->rows_unfollowed >= FOLLOW_ROWS_MAX;
+}
+
 enum err_code turn_followers(struct run *r, struct err *err) {
+    r->rows_unfollowed = 0;
     r->more_cascade = false;
     for (size_t i = 0; i < r->flow->transform_count; i++) {
         if (r->flow->transforms[i].kind == TRANSFORM_MAP || stage_waits(r, i)) {
@@ -222,7 +228,7 @@ static enum err_code turn_once(struct run *r, struct package *p, struct err *err
         if (code == ERR_NONE) {
             code = turn_maps(r, &in, err);
         }
-        if (code == ERR_NONE) {
+        if (code == ERR_NONE && turn_followers_due(r, info.decoded, p->out.behind)) {
             code = turn_followers(r, err);
         }
     }
