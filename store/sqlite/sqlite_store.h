@@ -64,15 +64,17 @@ struct store_statement {
 
 /* Class and message of the last SQLite error, with context "doing what". */
 enum err_code sqlite_error(struct store *s, struct err *err, const char *what);
-MUST_CHECK enum err_code sqlite_prepare(struct store *s, const char *sql, sqlite3_stmt **out, struct err *err);
+MUST_CHECK enum err_code sqlite_prepare(struct store *s, const char *sql, sqlite3_stmt **out,
+                                        struct err *err);
 /* The prepared fixed statement, reset and with bindings cleared. */
-MUST_CHECK enum err_code sqlite_fixed(struct store *s, enum fixed_statement which, sqlite3_stmt **out,
-                                      struct err *err);
+MUST_CHECK enum err_code sqlite_fixed(struct store *s, enum fixed_statement which,
+                                      sqlite3_stmt **out, struct err *err);
 /* Steps to the end and resets. */
-MUST_CHECK enum err_code sqlite_finish(struct store *s, sqlite3_stmt *stmt, const char *what, struct err *err);
+MUST_CHECK enum err_code sqlite_finish(struct store *s, sqlite3_stmt *stmt, const char *what,
+                                       struct err *err);
 /* Steps once: *has_row. The caller resets. */
-MUST_CHECK enum err_code sqlite_row(struct store *s, sqlite3_stmt *stmt, const char *what, bool *has_row,
-                                    struct err *err);
+MUST_CHECK enum err_code sqlite_row(struct store *s, sqlite3_stmt *stmt, const char *what,
+                                    bool *has_row, struct err *err);
 struct str sqlite_text(sqlite3_stmt *stmt, int column);
 void sqlite_bind(sqlite3_stmt *stmt, int index, struct str text);
 
