@@ -104,9 +104,7 @@ static void key_insert(struct buf *out, const struct transform *t, const struct 
     for (size_t i = 0; i < on->column_count; i++) {
         buf_addf(out, "%s%s\"%s\" IS NOT NULL", i > 0 ? " AND " : "", prefix, on->columns[i]);
     }
-    buf_adds(
-        out,
-        " ON CONFLICT DO UPDATE SET \"_failed\" = 0, \"_error\" = NULL WHERE \"_failed\" <> 0;");
+    buf_adds(out, " ON CONFLICT DO NOTHING;");
 }
 
 static void row_insert(struct buf *out, const struct transform *t, const struct flow_on *on,
@@ -155,11 +153,14 @@ static enum err_code capture_derive(struct store *s, const struct transform *t, 
     AUTO_BUF name = BUF_INIT(BUF_TEXT_MAX);
     AUTO_BUF columns = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&name, "_plumb_q_%s", def->name);
+    /* _failed comes first in the key, so that however many keys failed, those that wait are found
+     * at once. A key that failed and changed again is there twice until it was tried. */
     for (size_t i = 0; i < def->changed_count; i++) {
         const struct column *c = &def->into->schema.columns[def->changed[i]];
         buf_addf(&columns, "\"%s\" %s, ", c->name, sql_type(c->type));
     }
-    buf_adds(&columns, "\"_failed\" INTEGER NOT NULL DEFAULT 0, \"_error\" TEXT, PRIMARY KEY(");
+    buf_adds(&columns, "\"_failed\" INTEGER NOT NULL DEFAULT 0, \"_error\" TEXT, "
+                       "PRIMARY KEY(\"_failed\", ");
     sql_names(&columns, &def->into->schema, def->changed, def->changed_count, "");
     buf_adds(&columns, ")) STRICT, WITHOUT ROWID");
     enum err_code code = queue_ensure(s, buf_c(&name), buf_c(&columns), err);

@@ -17,6 +17,7 @@ enum slot {
     DERIVE_UPSERT,
     DERIVE_DELETE,
     DERIVE_TAKEN,
+    DERIVE_MENDED,
     DERIVE_FAILED,
     DERIVE_LEFT,
     DERIVE_MAPPED /* and following: one per mapping given as SQL, then one that empties its raw
@@ -72,23 +73,25 @@ static enum err_code keys_prepare(struct store *s, struct transform *t, struct e
     if (code != ERR_NONE) {
         return code;
     }
-    buf_addf(&sql, "DELETE FROM \"_plumb_q_%s\" WHERE (", name);
-    changed_names(&sql, t, "");
-    buf_adds(&sql, ") IN (SELECT ");
-    changed_names(&sql, t, "");
-    buf_addf(&sql, " FROM temp.\"_plumb_changed_%s\")", name);
-    code = prepare_format(s, t, DERIVE_TAKEN, &sql, err);
-    if (code != ERR_NONE) {
-        return code;
-    }
-    buf_addf(&sql, "UPDATE \"_plumb_q_%s\" SET \"_failed\" = 1, \"_error\" = ?1 WHERE (", name);
-    changed_names(&sql, t, "");
-    buf_adds(&sql, ") IN (SELECT ");
-    changed_names(&sql, t, "");
-    buf_addf(&sql, " FROM temp.\"_plumb_changed_%s\")", name);
-    code = prepare_format(s, t, DERIVE_FAILED, &sql, err);
-    if (code != ERR_NONE) {
-        return code;
+    static const struct {
+        enum slot slot;
+        const char *before, *after;
+    } queue[] = {
+        {DERIVE_TAKEN, "DELETE FROM", "WHERE \"_failed\" = 0 AND"},
+        {DERIVE_MENDED, "DELETE FROM", "WHERE \"_failed\" = 1 AND"},
+        {DERIVE_FAILED, "UPDATE OR REPLACE",
+         "SET \"_failed\" = 1, \"_error\" = ?1 WHERE \"_failed\" = 0 AND"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(queue); i++) {
+        buf_addf(&sql, "%s \"_plumb_q_%s\" %s (", queue[i].before, name, queue[i].after);
+        changed_names(&sql, t, "");
+        buf_adds(&sql, ") IN (SELECT ");
+        changed_names(&sql, t, "");
+        buf_addf(&sql, " FROM temp.\"_plumb_changed_%s\")", name);
+        code = prepare_format(s, t, queue[i].slot, &sql, err);
+        if (code != ERR_NONE) {
+            return code;
+        }
     }
     buf_addf(&sql, "SELECT EXISTS (SELECT 1 FROM \"_plumb_q_%s\" WHERE \"_failed\" = 0)", name);
     return prepare_format(s, t, DERIVE_LEFT, &sql, err);
@@ -185,7 +188,7 @@ static enum err_code mappings_prepare(struct store *s, struct transform *t, stru
             buf_addf(&sql, "%ss.\"%s\" IS NOT NULL", k > 0 ? " AND " : "",
                      t->def->into->schema.columns[t->def->changed[k]].name);
         }
-        buf_adds(&sql, " ON CONFLICT DO UPDATE SET \"_failed\" = 0, \"_error\" = NULL");
+        buf_adds(&sql, " ON CONFLICT DO NOTHING");
         enum err_code code = prepare_format(s, t, slot++, &sql, err);
         buf_addf(&sql, "DELETE FROM \"_plumb_q_%s.%s\"", t->def->name, on->table->name);
         if (code == ERR_NONE) {
@@ -246,7 +249,7 @@ static enum err_code apply_keys(struct transform *t, struct err *err) {
                        "on all its columns",
                        (long long)stray);
     }
-    static const enum slot rest[] = {DERIVE_UPSERT, DERIVE_DELETE, DERIVE_TAKEN};
+    static const enum slot rest[] = {DERIVE_UPSERT, DERIVE_DELETE, DERIVE_TAKEN, DERIVE_MENDED};
     for (size_t i = 0; code == ERR_NONE && i < ARRAY_COUNT(rest); i++) {
         code = store_run(t->statements[rest[i]], NULL, err);
     }
@@ -282,6 +285,7 @@ static enum err_code apply_bisecting(struct store *s, struct transform *t, struc
         }
         struct err why = ERR_INIT;
         code = apply_keys(t, &why);
+        sql_explain(t->def, &why);
         if (code == ERR_NONE) {
             code = store_release(s, err);
             done += taken;
@@ -296,6 +300,7 @@ static enum err_code apply_bisecting(struct store *s, struct transform *t, struc
                 return code;
             }
             code = taken == 1 ? mark_failed(t, &why, err) : ERR_NONE;
+            done += taken == 1;
             limit = taken > 1 ? taken / 2 : 1;
         }
         if (code != ERR_NONE) {

@@ -13,7 +13,7 @@ enum tick {
     TICK_RECORDS = 7
 };
 
-#define TRANSFORM_STATEMENTS_MAX 16
+#define TRANSFORM_STATEMENTS_MAX 24
 
 struct transform {
     const struct flow_transform *def;
@@ -46,6 +46,8 @@ void sql_set_excluded(struct buf *out, const struct flow_table *t);
 /* CREATE TEMP TABLE columns: name TYPE, ... */
 void sql_column_types(struct buf *out, const struct schema *s);
 const char *sql_type(enum column_type type);
+/* Says in the user's words what a constraint of a temporary table means; else leaves the error. */
+void sql_explain(const struct flow_transform *def, struct err *err);
 
 /* ---- checking (check.c) ---- */
 MUST_CHECK enum err_code check_map(struct store *s, const struct flow *flow, struct transform *t,

@@ -158,7 +158,8 @@ enum err_code cascade_retry_failed(struct plan *p, size_t index, struct err *err
     }
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&sql,
-             "UPDATE \"_plumb_q_%s\" SET \"_failed\" = 0, \"_error\" = NULL WHERE \"_failed\" <> 0",
+             "UPDATE OR IGNORE \"_plumb_q_%s\" SET \"_failed\" = 0, \"_error\" = NULL "
+             "WHERE \"_failed\" = 1",
              def->name);
     return store_execute(p->store, buf_c(&sql), err);
 }

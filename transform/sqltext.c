@@ -1,5 +1,6 @@
 /* Pieces of SQL that several kinds of transform need. Names come from the checked flow and are
  * always quoted. */
+#include <stdio.h>
 #include <string.h>
 
 #include "transform/internal.h"
@@ -130,5 +131,27 @@ void sql_set_excluded(struct buf *out, const struct flow_table *t) {
     if (terms == 0) {
         const char *name = t->schema.columns[t->key[0]].name;
         buf_addf(out, "\"%s\" = excluded.\"%s\"", name, name);
+    }
+}
+
+/* The constraint that failed is one of a temporary table of ours; the user knows the key. */
+void sql_explain(const struct flow_transform *def, struct err *err) {
+    static const char null_key[] = "NOT NULL constraint failed: _plumb_";
+    static const char same_key[] = "UNIQUE constraint failed: _plumb_";
+    const char *null = strstr(err->message, null_key);
+    if (null != NULL) {
+        const char *dot = strrchr(null, '.');
+        char column[FLOW_NAME_BYTES_MAX + 1];
+        (void)snprintf(column, sizeof(column), "%s", dot != NULL ? dot + 1 : "a column");
+        err_set(
+            err, ERR_INPUT,
+            "'%s' is NULL, and it is in the key of table '%s': leave such rows out (WHERE ... IS "
+            "NOT NULL) or give them a value (coalesce)",
+            column, def->into->name);
+    } else if (strstr(err->message, same_key) != NULL) {
+        err_set(err, ERR_INPUT,
+                "the SELECT gives several rows of the same key of table '%s'; group them, or join "
+                "on what is unique",
+                def->into->name);
     }
 }

@@ -182,6 +182,7 @@ enum err_code sum_apply(struct transform *t, bool *more, struct err *err) {
     for (size_t i = 0; code == ERR_NONE && i < ARRAY_COUNT(before); i++) {
         code = store_run(t->statements[before[i]], NULL, err);
     }
+    sql_explain(t->def, err);
     int64_t negative = 0;
     if (code == ERR_NONE) {
         code = query_i64(t, SUM_NEGATIVE, &negative, err);
