@@ -182,6 +182,7 @@ enum err_code arena_copy(struct arena *a, struct str s, struct str *out, struct 
         return code;
     }
     char *text = space;
+    ASSERT(text != NULL);
     if (s.len > 0) {
         memcpy(text, s.ptr, s.len);
     }

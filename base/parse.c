@@ -193,6 +193,15 @@ bool parse_f64(struct str s, double *out) {
     return read_decimal(s, &d) && (fast_value(&d, out) || slow_value(&d, out));
 }
 
+/* Equal to the last bit: 0 and -0 are not the same. */
+static bool same_bits(double a, double b) {
+    uint64_t bits_a = 0;
+    uint64_t bits_b = 0;
+    memcpy(&bits_a, &a, sizeof bits_a);
+    memcpy(&bits_b, &b, sizeof bits_b);
+    return bits_a == bits_b;
+}
+
 void parse_print_f64(double v, char out[PARSE_F64_TEXT_BYTES]) {
     ASSERT(isfinite(v));
     locale_t before = uselocale(c_locale());
@@ -200,7 +209,7 @@ void parse_print_f64(double v, char out[PARSE_F64_TEXT_BYTES]) {
         int written = snprintf(out, PARSE_F64_TEXT_BYTES, "%.*g", digits, v);
         ASSERT(written > 0 && written < PARSE_F64_TEXT_BYTES);
         double back = 0;
-        if (digits < 17 && parse_f64(str_of(out), &back) && memcmp(&back, &v, sizeof v) == 0) {
+        if (digits < 17 && parse_f64(str_of(out), &back) && same_bits(back, v)) {
             break;
         }
     }
