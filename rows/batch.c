@@ -142,6 +142,7 @@ enum err_code batch_add(struct batch *b, struct str record, enum record_kind kin
     if (append(b, record.len, kind, &at, err) != ERR_NONE) {
         return err->code;
     }
+    ASSERT(at != NULL);
     if (record.len > 0) {
         memcpy(at, record.ptr, record.len);
     }
