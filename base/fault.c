@@ -16,6 +16,7 @@ struct fault_plan {
 };
 
 bool fault_armed = false;
+bool fault_hurry = false;
 static struct fault_plan plans[FAULT_KIND_COUNT];
 static _Atomic int64_t counts[FAULT_KIND_COUNT];
 static const char *const names[FAULT_KIND_COUNT] = {
@@ -78,6 +79,7 @@ static bool parse_item(struct str item, struct fault_plan out[FAULT_KIND_COUNT])
 
 static void arm(const struct fault_plan wanted[FAULT_KIND_COUNT], bool armed, bool print) {
     static bool printing = false;
+    fault_hurry = false;
     for (size_t kind = 0; kind < FAULT_KIND_COUNT; kind++) {
         plans[kind] = wanted[kind];
         atomic_store(&counts[kind], 0);
@@ -96,24 +98,28 @@ enum err_code fault_arm(const char *spec, struct err *err) {
     }
     struct str rest = str_of(spec);
     bool print = false;
+    bool hurry = false;
     bool more = true;
     while (more) {
         size_t comma = str_find(rest, ',');
         struct str item = {rest.ptr, comma};
         if (str_equal_c(item, "count")) {
             print = true;
+        } else if (str_equal_c(item, "hurry")) {
+            hurry = true;
         } else if (!parse_item(item, wanted)) {
             char shown[64];
             str_printable(item, shown, sizeof shown);
             return err_set(err, ERR_CONFIG,
                            "fault point '%s' is not understood; write alloc:N, file:N, store:N, "
-                           "net:N (N+ for every later one too), kill:N or count",
+                           "net:N (N+ for every later one too), kill:N, hurry or count",
                            shown);
         }
         more = comma < rest.len;
         rest = more ? (struct str){rest.ptr + comma + 1, rest.len - comma - 1} : rest;
     }
     arm(wanted, true, print);
+    fault_hurry = hurry;
     return ERR_NONE;
 }
 

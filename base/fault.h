@@ -8,6 +8,7 @@
  *     PLUMB_FAULT=store:7          the 7th store operation fails, later ones work     (transient)
  *     PLUMB_FAULT=store:7+         the 7th and every later one fail                   (persistent)
  *     PLUMB_FAULT=kill:12          SIGKILL ourselves at the 12th durable step
+ *     PLUMB_FAULT=store:7+,hurry   and waits before another try are a hundredth as long
  *     PLUMB_FAULT=count            at exit print how often each kind was reached to stderr, as
  *                                  "fault: alloc=5 file=3 store=9 net=0 step=12"
  *
@@ -20,6 +21,7 @@
 enum fault_kind { FAULT_ALLOC, FAULT_FILE, FAULT_STORE, FAULT_NET, FAULT_STEP, FAULT_KIND_COUNT };
 
 extern bool fault_armed; /* private to the inline functions below */
+extern bool fault_hurry; /* set while armed; read by whoever computes a backoff */
 
 bool fault_fails_armed(enum fault_kind kind);
 void fault_step_armed(const char *name);

@@ -2,6 +2,7 @@
 #include "engine/policy.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 
 enum action policy_source(enum err_code code) {
     switch (code) {
@@ -59,7 +60,7 @@ enum action policy_turn(enum err_code code) {
 }
 
 int64_t policy_backoff_us(int64_t attempts) {
-    int64_t us = BACKOFF_FIRST_US;
+    int64_t us = fault_hurry ? BACKOFF_FIRST_US / 100 : BACKOFF_FIRST_US;
     for (int64_t i = 1; i < attempts && us < BACKOFF_MAX_US; i++) {
         us *= 2;
     }
