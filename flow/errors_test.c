@@ -288,6 +288,17 @@ static void names_lead_to_what_the_kind_needs(void **state) {
         {ALL "  t: {from: s, into: @s, sql: S}\n",
          "'s' is a source, and a table is needed here; a map (sql:) brings a source into a "
          "table"},
+        {ALL "  t: {from: @sources.a, into: b, sql: S}\n",
+         "there is no source 'a', only a table of that name; a map (sql:) reads a source"},
+        {ALL "  t: {from: @sources.a, into: b, sum: S}\n",
+         "there is no source 'a', only a table of that name, which is what is needed here; write "
+         "tables.a"},
+        {ALL "  t: {from: @tables.s, into: b, sql: S}\n",
+         "there is no table 's', only a source of that name, which is what is needed here; write "
+         "sources.s"},
+        {ALL "  t: {from: @tables.s, into: b, sum: S}\n",
+         "there is no table 's', only a source of that name; a map (sql:) brings a source into a "
+         "table"},
         {ALL "  t: {from: @nothing, into: b, sql: S}\n", "unknown source 'nothing'; there are s"},
         {ALL "  t: {from: @nothing, into: b, sum: S}\n",
          "unknown table 'nothing'; there are a, b, c, d, log"},

@@ -65,6 +65,18 @@ enum err_code graph_find_source(const struct loader *l, const struct node *n,
                           "table's changes is a sum or a derive",
                           STR_FMT(name));
     }
+    if (found != NULL) {
+        return node_error(n, err,
+                          "there is no table '%.*s', only a source of that name, which is what is "
+                          "needed here; write sources.%.*s",
+                          STR_FMT(name), STR_FMT(name));
+    }
+    if (table_named(f, name) != NULL) {
+        return node_error(n, err,
+                          "there is no source '%.*s', only a table of that name; a map (sql:) "
+                          "reads a source",
+                          STR_FMT(name));
+    }
     const char **names = arena_new(l->arena, (f->source_count + 1) * sizeof *names);
     for (size_t i = 0; i < f->source_count; i++) {
         names[i] = f->sources[i].name;
@@ -85,6 +97,18 @@ enum err_code graph_find_table(const struct loader *l, const struct node *n, str
         return node_error(n, err,
                           "'%.*s' is a source, and a table is needed here; a map (sql:) brings a "
                           "source into a table",
+                          STR_FMT(name));
+    }
+    if (found != NULL) {
+        return node_error(n, err,
+                          "there is no source '%.*s', only a table of that name, which is what is "
+                          "needed here; write tables.%.*s",
+                          STR_FMT(name), STR_FMT(name));
+    }
+    if (source_named(f, name) != NULL) {
+        return node_error(n, err,
+                          "there is no table '%.*s', only a source of that name; a map (sql:) "
+                          "brings a source into a table",
                           STR_FMT(name));
     }
     const char **names = arena_new(l->arena, (f->table_count + 1) * sizeof *names);

@@ -48,7 +48,8 @@ static enum err_code lock_take(struct store *s, struct err *err) {
     char *path = mem_printf("%s-lock", s->path);
     s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (s->lock_fd < 0) {
-        err_set_errno(err, ERR_UNAVAILABLE, errno, "store lock '%s'", path);
+        err_set_errno(err, ERR_UNAVAILABLE, errno,
+                      "store lock '%s' (is its directory there, and may it be written?)", path);
         mem_free(path);
         return err->code;
     }
