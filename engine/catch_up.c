@@ -67,40 +67,21 @@ static enum err_code note_decoding(struct run *r, const struct turn_input *in, s
     return code;
 }
 
-static enum err_code apply_staged(struct run *r, const struct flow_source *source,
-                                  int64_t partition, int64_t seq, struct err *err) {
-    struct store_batch info;
-    struct decoded decoded;
-    enum err_code code = store_load(r->store, partition, seq, &r->batch, &info, err);
-    if (code == ERR_NONE) {
-        code = decode(r, source, &decoded, err);
+static enum err_code load(struct run *r, const struct pending *next, struct store_batch *info,
+                          struct decoded *decoded, struct err *err) {
+    enum err_code code = store_load(r->store, next->partition, next->seq, &r->batch, info, err);
+    return code == ERR_NONE ? decode(r, next->source, decoded, err) : code;
+}
+
+static enum err_code apply_staged(struct run *r, const struct turn_input *in, struct err *err) {
+    bool same = in->batch->decoded == (int64_t)in->decoded->rows.count &&
+                in->batch->rejected == (int64_t)in->decoded->rejects.count;
+    enum err_code code = ERR_NONE;
+    /* Always when there are rejects: an interrupted replay may have left those of another contract. */
+    if (r->options.replay || !same || in->batch->rejected > 0) {
+        code = note_decoding(r, in, err);
     }
-    if (code != ERR_NONE) {
-        return code;
-    }
-    struct turn_input in = {source, &info, &decoded};
-    code = store_begin(r->store, err);
-    if (code != ERR_NONE) {
-        return code;
-    }
-    bool same = info.decoded == (int64_t)decoded.rows.count &&
-                info.rejected == (int64_t)decoded.rejects.count;
-    /* Always when there are rejects: an interrupted replay may have left those of another contract.
-     */
-    if (r->options.replay || !same || info.rejected > 0) {
-        code = note_decoding(r, &in, err);
-    }
-    if (code == ERR_NONE) {
-        code = turn_maps(r, &in, err);
-    }
-    if (code == ERR_NONE && turn_followers_due(r, info.decoded, true)) {
-        code = turn_followers(r, err);
-    }
-    if (code == ERR_NONE) {
-        return store_commit(r->store, err);
-    }
-    store_rollback(r->store);
-    return code;
+    return code == ERR_NONE ? turn_maps(r, in, err) : code;
 }
 
 static bool may_try(const struct run *r, size_t index) {
@@ -124,38 +105,92 @@ enum err_code catch_up_begin(struct run *r, struct err *err) {
     return code;
 }
 
-enum err_code catch_up(struct run *r, bool *worked, struct err *err) {
-    struct pending oldest = {.batch = INT64_MAX};
+bool catch_up_is_due(const struct run *r) {
     for (size_t i = 0; i < r->flow->transform_count; i++) {
-        const struct flow_transform *t = &r->flow->transforms[i];
+        if (r->stages[i].behind && may_try(r, i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of all batches that maps wait for, the one staged first; out->source NULL when there is none. */
+static enum err_code oldest_batch(struct run *r, struct pending *out, struct err *err) {
+    *out = (struct pending){.batch = INT64_MAX};
+    for (size_t i = 0; i < r->flow->transform_count; i++) {
         if (!r->stages[i].behind || !may_try(r, i)) {
             continue;
         }
         struct pending next = {.batch = INT64_MAX};
         bool found = false;
-        enum err_code code = next_batch(r, t, &next, &found, err);
+        enum err_code code = next_batch(r, &r->flow->transforms[i], &next, &found, err);
         if (code != ERR_NONE) {
             return code;
         }
         r->stages[i].behind = found;
         r->stages[i].next_batch = found ? next.batch : 0;
-        oldest = found && next.batch < oldest.batch ? next : oldest;
+        *out = found && next.batch < out->batch ? next : *out;
     }
-    *worked = oldest.source != NULL;
+    return ERR_NONE;
+}
+
+/* Within a transaction: batches from `next` on, until TURN_ROWS_MAX rows have come together. A batch that cannot be read
+ * ends it; what came before is committed, and the error comes when that batch is the first. */
+static enum err_code apply_batches(struct run *r, struct pending next, int64_t *batches,
+                                   struct err *err) {
+    enum err_code code = ERR_NONE;
+    for (int64_t rows = 0; code == ERR_NONE && next.source != NULL && rows < TURN_ROWS_MAX;) {
+        struct store_batch info;
+        struct decoded decoded;
+        code = load(r, &next, &info, &decoded, err);
+        if (code != ERR_NONE && *batches > 0) {
+            err_clear(err);
+            return ERR_NONE;
+        }
+        if (code != ERR_NONE) {
+            return code;
+        }
+        struct turn_input in = {next.source, &info, &decoded};
+        code = apply_staged(r, &in, err);
+        if (code == ERR_NONE) {
+            rows += info.decoded + info.rejected;
+            (*batches)++;
+            code = oldest_batch(r, &next, err);
+        }
+    }
+    return code;
+}
+
+enum err_code catch_up(struct run *r, bool *worked, struct err *err) {
+    struct pending next;
+    enum err_code code = oldest_batch(r, &next, err);
+    *worked = code == ERR_NONE && next.source != NULL;
     if (!*worked) {
-        return ERR_NONE;
+        return code;
     }
-    enum err_code code = apply_staged(r, oldest.source, oldest.partition, oldest.seq, err);
+    code = store_begin(r->store, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    r->turn_rejected = 0;
+    int64_t batches = 0;
+    code = apply_batches(r, next, &batches, err);
     if (code == ERR_NONE) {
-        r->summary->replayed_batches++;
+        code = turn_followers(r, err);
+    }
+    if (code != ERR_NONE) {
+        store_rollback(r->store);
+        return code;
+    }
+    code = store_commit(r->store, err);
+    if (code == ERR_NONE) {
+        r->summary->replayed_batches += batches;
         r->summary->turns++;
         r->summary->rejected += r->turn_rejected;
     }
     return code;
 }
 
-/* Rejects of decoding and what is known of the data's own schema stay until a batch is decoded
- * again: a replay that is interrupted must not lose them. */
 /* Rows whose raw records are gone could not be made again. */
 static enum err_code refuse_without_raw(struct run *r, struct err *err) {
     int64_t gone = 0;
@@ -174,6 +209,8 @@ static enum err_code refuse_without_raw(struct run *r, struct err *err) {
     return code;
 }
 
+/* Rejects of decoding and what is known of the data's own schema stay until a batch is decoded
+ * again: a replay that is interrupted must not lose them. */
 enum err_code replay_begin(struct run *r, struct err *err) {
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     buf_adds(&sql,

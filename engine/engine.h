@@ -11,9 +11,8 @@
 #include "flow/flow.h"
 
 #define ENGINE_IDLE_US 200000 /* longest wait between looks at the queues and at `stop` */
-/* While a source is behind, sums and derives follow once in so many rows: a page of theirs that
- * several batches change is then written once. They follow every turn when it has caught up. */
-#define FOLLOW_ROWS_MAX    50000
+/* Batches that wait share a turn, and its one fsync, until so many rows have come together. */
+#define TURN_ROWS_MAX      50000
 #define RETAIN_EVERY_TURNS 50
 #define RETAIN_BATCHES     500
 

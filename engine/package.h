@@ -11,7 +11,7 @@
 #include "flow/flow.h"
 #include "rows/decode.h"
 
-#define PACKAGES_PER_SOURCE     3
+#define PACKAGES_PER_SOURCE     4
 #define PACKAGE_ARENA_BYTES_MAX ((size_t)1 << 30)
 
 enum package_kind {

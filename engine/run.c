@@ -75,30 +75,46 @@ static struct extractor *extractor_of(struct run *r, const struct package *p) {
     return &r->extractors[p->source - r->flow->sources];
 }
 
+static void give_back(struct run *r, struct package *p) {
+    channel_give_back(&r->channel, &extractor_of(r, p)->free, p);
+}
+
+static enum err_code handle_batches(struct run *r, struct package *first, struct err *err) {
+    struct turn_group group = {{first}, 1, first->out.batch.count};
+    enum err_code code = turn_packages(r, &group, err);
+    for (size_t i = 0; i < group.count; i++) {
+        give_back(r, group.packages[i]);
+    }
+    return code;
+}
+
 static enum err_code handle(struct run *r, struct package *p, struct err *err) {
     struct extractor *x = extractor_of(r, p);
-    enum err_code code = ERR_NONE;
     switch (p->kind) {
     case PACKAGE_BATCH:
-        code = turn_package(r, p, err);
-        break;
+        return handle_batches(r, p, err);
     case PACKAGE_FAILED:
     case PACKAGE_ERROR:
     case PACKAGE_TROUBLE:
         err_wrap(&p->out.trouble, "source '%s'", p->source->name);
         log_error("source", &p->out.trouble);
-        code = turn_trouble(r, p, err);
         x->has_ended = p->kind == PACKAGE_FAILED;
         break;
     case PACKAGE_WELL:
     case PACKAGE_END:
         p->out.trouble = (struct err)ERR_INIT;
-        code = turn_trouble(r, p, err);
         x->has_ended = p->kind == PACKAGE_END;
         break;
     }
-    channel_give_back(&r->channel, &x->free, p);
+    enum err_code code = turn_trouble(r, p, err);
+    give_back(r, p);
     return code;
+}
+
+static struct package *next_package(struct run *r, int64_t wait_us) {
+    struct package *p = r->aside;
+    r->aside = NULL;
+    return p != NULL ? p : channel_take(&r->channel, wait_us);
 }
 
 static bool sources_ended(const struct run *r) {
@@ -184,7 +200,7 @@ static enum err_code loop(struct run *r, struct err *err) {
         bool over = false;
         int64_t wait = next_wait(r, &over);
         bool worked = false;
-        struct package *p = channel_take(&r->channel, 0);
+        struct package *p = next_package(r, 0);
         enum err_code code = ERR_NONE;
         if (p == NULL) {
             code = background(r, &worked, err);
@@ -196,6 +212,11 @@ static enum err_code loop(struct run *r, struct err *err) {
         if (code == ERR_NONE && p != NULL) {
             code = handle(r, p, err);
             worked = true;
+        }
+        if (code == ERR_NONE && p != NULL && catch_up_is_due(r)) {
+            /* In turns with the packages: a source that never rests must not starve it. */
+            bool caught_up = false;
+            code = background(r, &caught_up, err);
         }
         if (code == ERR_NONE && worked) {
             code = retain(r, err);

@@ -33,15 +33,25 @@ struct run {
     struct arena turn_arena;   /* rejects of the present turn */
     struct arena source_arena; /* cursors the sources were opened with */
     int64_t turn_rejected;     /* rows maps rejected in the present turn */
-    int64_t rows_unfollowed;   /* mapped since sums and derives last followed */
+    struct package *aside;     /* taken while a turn was open, and not a batch: comes next */
     bool more_cascade;         /* a derive took only part of its queue */
     int64_t started_us;
     int64_t progress_us;
 };
 
 /* ---- turn.c ---- */
-/* Stages and applies one package, retrying as policy says. */
-MUST_CHECK enum err_code turn_package(struct run *r, struct package *p, struct err *err);
+/* Packages that commit together. They are held until then: a turn that fails is done again from
+ * them. One package of a source stays free, so that it can be filled meanwhile. */
+#define TURN_PACKAGES_MAX (PACKAGES_PER_SOURCE - 1)
+#define TURN_WAIT_US      20000 /* for the next package, while its source is behind */
+struct turn_group {
+    struct package *packages[TURN_PACKAGES_MAX];
+    size_t count;
+    int64_t rows;
+};
+/* Stages and applies the group's first package and those that come meanwhile, in one transaction,
+ * retrying as policy says. */
+MUST_CHECK enum err_code turn_packages(struct run *r, struct turn_group *g, struct err *err);
 /* Records a source's trouble, or that it is over. */
 MUST_CHECK enum err_code turn_trouble(struct run *r, const struct package *p, struct err *err);
 /* Sums and derives alone; *worked when a queue held something. */
@@ -55,9 +65,6 @@ struct turn_input {
 };
 /* Within a transaction: every map of the source whose mark is the batch before this one. */
 MUST_CHECK enum err_code turn_maps(struct run *r, const struct turn_input *in, struct err *err);
-/* False while a source has more to give and FOLLOW_ROWS_MAX rows have not come together yet: what
- * waits is in the queues. */
-bool turn_followers_due(struct run *r, int64_t rows, bool behind);
 MUST_CHECK enum err_code turn_followers(struct run *r, struct err *err);
 MUST_CHECK enum err_code turn_rejects(struct run *r, const struct turn_input *in, struct err *err);
 /* Waits a backoff; false when asked to stop or, with once, when attempts are used up. */
@@ -65,9 +72,12 @@ bool turn_may_retry(struct run *r, int64_t attempts);
 bool run_should_stop(const struct run *r);
 
 /* ---- catch_up.c ---- */
+/* Some map is behind and may be tried now. */
+bool catch_up_is_due(const struct run *r);
 /* At start: which maps are behind, and which transforms the store calls failing. */
 MUST_CHECK enum err_code catch_up_begin(struct run *r, struct err *err);
-/* One staged batch for one transform that is behind and not waiting; *worked when there was one. */
+/* Staged batches, up to TURN_ROWS_MAX rows of them, for transforms that are behind and not waiting;
+ * *worked when there were any. */
 MUST_CHECK enum err_code catch_up(struct run *r, bool *worked, struct err *err);
 /* Empties what transforms made, so that catching up rebuilds it. */
 MUST_CHECK enum err_code replay_begin(struct run *r, struct err *err);

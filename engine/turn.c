@@ -1,4 +1,4 @@
-/* One turn: BEGIN, stage, maps, followers, COMMIT.
+/* One turn: BEGIN, stage and map each waiting batch, followers, COMMIT.
  *
  * Every transform runs under a savepoint of its own. One that fails is taken back, its failure is
  * written down, and it waits out a backoff with its input kept, while the rest of the turn commits.
@@ -121,7 +121,6 @@ static enum err_code apply_follower(struct run *r, size_t index, const void *inp
 }
 
 enum err_code turn_maps(struct run *r, const struct turn_input *in, struct err *err) {
-    r->turn_rejected = 0;
     for (size_t i = 0; i < r->flow->transform_count; i++) {
         const struct flow_transform *t = &r->flow->transforms[i];
         if (t->kind != TRANSFORM_MAP || t->source != in->source) {
@@ -148,13 +147,7 @@ enum err_code turn_maps(struct run *r, const struct turn_input *in, struct err *
     return ERR_NONE;
 }
 
-bool turn_followers_due(struct run *r, int64_t rows, bool behind) {
-    r->rows_unfollowed += rows;
-    return !behind || r->rows_unfollowed >= FOLLOW_ROWS_MAX;
-}
-
 enum err_code turn_followers(struct run *r, struct err *err) {
-    r->rows_unfollowed = 0;
     r->more_cascade = false;
     for (size_t i = 0; i < r->flow->transform_count; i++) {
         if (r->flow->transforms[i].kind == TRANSFORM_MAP || stage_waits(r, i)) {
@@ -214,22 +207,15 @@ static enum err_code stage_batch(struct run *r, struct package *p, struct store_
     return store_stage(r->store, &p->out.batch, buf_str(&p->out.cursor), info, err);
 }
 
-static enum err_code turn_once(struct run *r, struct package *p, struct err *err) {
-    enum err_code code = store_begin(r->store, err);
-    if (code != ERR_NONE) {
-        return code;
-    }
+static enum err_code apply_package(struct run *r, struct package *p, struct err *err) {
     struct store_batch info = {.id = 0};
     bool done = false;
-    code = stage_batch(r, p, &info, &done, err);
+    enum err_code code = stage_batch(r, p, &info, &done, err);
     if (code == ERR_NONE && !done && info.id > 0) {
         struct turn_input in = {p->source, &info, &p->decoded};
         code = turn_rejects(r, &in, err);
         if (code == ERR_NONE) {
             code = turn_maps(r, &in, err);
-        }
-        if (code == ERR_NONE && turn_followers_due(r, info.decoded, p->out.behind)) {
-            code = turn_followers(r, err);
         }
     }
     if (code == ERR_NONE && !done) {
@@ -239,6 +225,43 @@ static enum err_code turn_once(struct run *r, struct package *p, struct err *err
             code = store_trouble_set(r->store, p->source->name, "", &fine, err);
         }
     }
+    return code == ERR_NONE
+               ? ERR_NONE
+               : err_wrap(err, "source '%s', partition '%s'", p->source->name, p->out.partition);
+}
+
+/* The next batch that may join the turn, if there is one soon. */
+static bool group_grow(struct run *r, struct turn_group *g) {
+    const struct package *last = g->packages[g->count - 1];
+    if (g->count == TURN_PACKAGES_MAX || g->rows >= TURN_ROWS_MAX) {
+        return false;
+    }
+    struct package *next = channel_take(&r->channel, last->out.behind ? TURN_WAIT_US : 0);
+    if (next == NULL) {
+        return false;
+    }
+    if (next->kind != PACKAGE_BATCH) {
+        r->aside = next;
+        return false;
+    }
+    g->packages[g->count++] = next;
+    g->rows += next->out.batch.count;
+    return true;
+}
+
+static enum err_code turn_once(struct run *r, struct turn_group *g, bool grows, struct err *err) {
+    enum err_code code = store_begin(r->store, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    r->turn_rejected = 0;
+    size_t applied = 0;
+    do {
+        code = apply_package(r, g->packages[applied++], err);
+    } while (code == ERR_NONE && (applied < g->count || (grows && group_grow(r, g))));
+    if (code == ERR_NONE) {
+        code = turn_followers(r, err);
+    }
     if (code == ERR_NONE) {
         return store_commit(r->store, err);
     }
@@ -246,27 +269,31 @@ static enum err_code turn_once(struct run *r, struct package *p, struct err *err
     return code;
 }
 
-static void count_package(struct run *r, const struct package *p) {
-    r->summary->turns++;
-    r->summary->batches += p->out.batch.count > 0;
-    r->summary->records += p->out.batch.count;
-    r->summary->decoded += (int64_t)p->decoded.rows.count;
-    r->summary->rejected += (int64_t)p->decoded.rejects.count + r->turn_rejected;
-    if (r->summary->first_commit_us < 0) {
-        r->summary->first_commit_us = clock_monotonic_us() - r->started_us;
+static void count_group(struct run *r, struct turn_group *g) {
+    struct run_summary *s = r->summary;
+    s->turns++;
+    s->rejected += r->turn_rejected;
+    for (size_t i = 0; i < g->count; i++) {
+        struct package *p = g->packages[i];
+        p->committed = true;
+        s->batches += p->out.batch.count > 0;
+        s->records += p->out.batch.count;
+        s->decoded += (int64_t)p->decoded.rows.count;
+        s->rejected += (int64_t)p->decoded.rejects.count;
+    }
+    if (s->first_commit_us < 0) {
+        s->first_commit_us = clock_monotonic_us() - r->started_us;
     }
 }
 
-enum err_code turn_package(struct run *r, struct package *p, struct err *err) {
+enum err_code turn_packages(struct run *r, struct turn_group *g, struct err *err) {
     for (int64_t attempt = 1;; attempt++) {
         err_clear(err);
-        enum err_code code = turn_once(r, p, err);
+        enum err_code code = turn_once(r, g, attempt == 1, err);
         if (code == ERR_NONE) {
-            p->committed = true;
-            count_package(r, p);
+            count_group(r, g);
             return ERR_NONE;
         }
-        err_wrap(err, "source '%s', partition '%s'", p->source->name, p->out.partition);
         if (policy_turn(code) != ACTION_RETRY) {
             return code;
         }

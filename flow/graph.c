@@ -219,6 +219,7 @@ static enum err_code report_cycle(const struct flow *f, const bool *placed, stru
     const struct flow_transform *at = first;
     do {
         at = blocker(f, at, placed);
+        ASSERT(at != NULL);
         AUTO_BUF longer = BUF_INIT(BUF_TEXT_MAX);
         buf_addf(&longer, "%s -> %s", at->into->name, buf_c(&path));
         buf_clear(&path);

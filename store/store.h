@@ -25,7 +25,7 @@ enum store_mode {
 };
 
 #define STORE_VERSION         1
-#define STORE_CACHE_BYTES     ((int64_t)48 << 20)
+#define STORE_CACHE_BYTES     ((int64_t)32 << 20)
 #define STORE_BUSY_TIMEOUT_MS 5000
 
 /* Opens flow->store and, unless reading, creates what is missing: system tables, the flow's tables
