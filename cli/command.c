@@ -161,7 +161,7 @@ const struct command *command_find(const struct command *const *commands, const 
 const char *command_nearest(const struct command *const *commands, const char *word) {
     const char *names[COMMANDS_MAX];
     size_t count = 0;
-    for (; commands[count] != NULL && count < COMMANDS_MAX; count++) {
+    for (; count < COMMANDS_MAX && commands[count] != NULL; count++) {
         names[count] = commands[count]->name;
     }
     return parse_nearest(str_of(word), names, count);

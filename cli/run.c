@@ -187,7 +187,8 @@ static void free_live(struct live *live) {
     flow_free(live->flow);
 }
 
-static int run_flow(const struct invocation *call, struct run_options *options) {
+static int run_flow(const struct invocation *call, const struct run_options *given) {
+    struct run_options options = *given;
     struct err err = ERR_INIT;
     CLEANUP(free_live) struct live live = {.call = call};
     const bool json = invocation_has(call, "json");
@@ -202,17 +203,17 @@ static int run_flow(const struct invocation *call, struct run_options *options) 
     output_init(&out);
     const bool shows_progress = !json && out.columns > 0 && isatty(STDERR_FILENO) == 1;
     catch_signals();
-    options->stop = should_stop;
-    options->progress = shows_progress ? progress : NULL;
-    options->context = &live;
-    enum err_code code = run_live(&live, options, &summary, &err);
+    options.stop = should_stop;
+    options.progress = shows_progress ? progress : NULL;
+    options.context = &live;
+    enum err_code code = run_live(&live, &options, &summary, &err);
     if (shows_progress) {
         (void)fputs("\r\x1b[K", stderr);
     }
     if (json) {
         (void)print_json(live.flow->name, &summary, &err);
     } else if (code == ERR_NONE || summary.turns > 0) {
-        show_summary(live.flow, &summary, options->replay, &out);
+        show_summary(live.flow, &summary, options.replay, &out);
     }
     const int printed = output_flush(&out, EXIT_DONE);
     return code != ERR_NONE ? command_failed(&err) : printed;

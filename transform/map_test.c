@@ -279,8 +279,8 @@ static uint64_t next_random(uint64_t *state) {
 static void test_random_batches_count_what_a_plain_count_says(void **state) {
     struct fixture *f = *state;
     uint64_t seed = 7;
-    int64_t value[8];
-    int64_t at[8];
+    int64_t value[8] = {0};
+    int64_t at[8] = {0};
     bool here[8] = {false};
     for (int round = 0; round < 300; round++) {
         begin(f);

@@ -47,7 +47,7 @@ static const struct schema schema = {columns, ARRAY_COUNT(columns)};
 static void check(bool ok, const char *what) {
     if (!ok) {
         (void)fprintf(stderr, "bench: %s\n", what);
-        exit(1);
+        _Exit(EXIT_FAILURE);
     }
 }
 
