@@ -166,6 +166,9 @@ MUST_CHECK enum err_code store_transform_state(struct store *s, const char *tran
  * stay. */
 MUST_CHECK enum err_code store_drop_made(struct store *s, struct err *err);
 
+/* What a column's type is called in the store's SQL. */
+const char *store_sql_type(enum column_type type);
+
 /* ---- reading back ---- */
 /* The digest of a user's table, over its user columns. out: DIGEST_TEXT_BYTES. */
 MUST_CHECK enum err_code store_table_digest(struct store *s, const struct flow_table *t, char *out,

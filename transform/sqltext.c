@@ -28,21 +28,7 @@ void sql_all_names(struct buf *out, const struct schema *s, const char *prefix) 
 }
 
 const char *sql_type(enum column_type type) {
-    switch (type) {
-    case TYPE_INT64:
-    case TYPE_BOOL:
-    case TYPE_TIMESTAMP:
-        return "INTEGER";
-    case TYPE_FLOAT64:
-        return "REAL";
-    case TYPE_TEXT:
-    case TYPE_JSON:
-        return "TEXT";
-    case TYPE_BYTES:
-    case TYPE_INT256:
-        return "BLOB";
-    }
-    return "BLOB";
+    return store_sql_type(type);
 }
 
 void sql_column_types(struct buf *out, const struct schema *s) {

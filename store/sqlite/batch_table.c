@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "rows/schema.h"
+#include "store/store.h"
 
 #define MODULE_NAME "plumb_batch"
 
@@ -72,12 +73,14 @@ static void identifier_add(struct buf *b, const char *name) {
     buf_addc(b, '"');
 }
 
-/* No types: a column then has no affinity, and SQLite leaves the cells as they are. */
+/* The types a table of the flow would have, so that a comparison in a map means what it means
+ * there. Cells are of these types already; affinity changes none. */
 static void declaration_make(struct buf *b, const struct schema *schema) {
     buf_adds(b, "CREATE TABLE batch(");
     for (size_t i = 0; i < schema->count; i++) {
         buf_adds(b, i == 0 ? "" : ", ");
         identifier_add(b, schema->columns[i].name);
+        buf_addf(b, " %s", store_sql_type(schema->columns[i].type));
     }
     buf_addc(b, ')');
 }

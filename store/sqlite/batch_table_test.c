@@ -158,22 +158,24 @@ static void a_cell_too_large_for_sqlite_is_an_error_of_the_statement(void **stat
     assert_int_equal(integer_of(f, "SELECT count(*) FROM t"), 1);
 }
 
-static void cells_keep_their_type_because_columns_have_no_affinity(void **state) {
+static void comparisons_mean_what_they_mean_in_a_table(void **state) {
     struct fixture *f = *state;
-    static const struct column columns[] = {{"INTEGER", TYPE_TEXT}};
-    static const struct schema schema = {columns, 1};
+    static const struct column columns[] = {
+        {"t", TYPE_TEXT}, {"i", TYPE_INT64}, {"b", TYPE_INT256}};
+    static const struct schema schema = {columns, 3};
     struct rows rows;
     struct err err = ERR_INIT;
     assert_int_equal(rows_init(&rows, &schema, &f->arena, 1, &err), ERR_NONE);
     rows_set_bytes(&rows, 0, STR("12"));
+    rows_set_i64(&rows, 1, 12);
+    rows_set_bytes(&rows, 2, STR("\x81\x0c"));
     rows_commit(&rows, 0);
     batch_table_present(create(f, "b", &schema), &rows, 0, 1);
-    assert_text(f, "SELECT typeof(\"INTEGER\") FROM b", "text");
-    assert_int_equal(integer_of(f, "SELECT count(*) FROM b WHERE \"INTEGER\" = 12"), 0);
-    assert_int_equal(
-        integer_of(f,
-                   "SELECT count(*) FROM pragma_table_xinfo('b') WHERE type = '' AND hidden = 0"),
-        1);
+    assert_text(f, "SELECT typeof(t) || typeof(i) || typeof(b) FROM b", "textintegerblob");
+    assert_int_equal(integer_of(f, "SELECT count(*) FROM b WHERE t = 12 AND i = '12'"), 1);
+    assert_int_equal(integer_of(f, "SELECT count(*) FROM b WHERE t = 12.0 OR i = '12x'"), 0);
+    assert_text(f, "SELECT group_concat(type, ' ') FROM pragma_table_xinfo('b') WHERE hidden = 0",
+                "TEXT INTEGER BLOB");
 }
 
 static void only_the_presented_range_is_seen_in_order(void **state) {
@@ -518,7 +520,7 @@ int main(void) {
         TEST(every_type_arrives_as_documented),
         TEST(null_is_null_and_empty_is_empty),
         TEST(a_cell_too_large_for_sqlite_is_an_error_of_the_statement),
-        TEST(cells_keep_their_type_because_columns_have_no_affinity),
+        TEST(comparisons_mean_what_they_mean_in_a_table),
         TEST(only_the_presented_range_is_seen_in_order),
         TEST(without_rows_the_table_is_empty),
         TEST(one_prepared_statement_reads_batch_after_batch),

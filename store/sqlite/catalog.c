@@ -53,7 +53,7 @@ static const char system_tables[] =
     "INTEGER NOT NULL, "
     "attempts INTEGER NOT NULL, class TEXT, message TEXT, since_us INTEGER) STRICT, WITHOUT ROWID;";
 
-const char *catalog_sql_type(enum column_type type) {
+const char *store_sql_type(enum column_type type) {
     switch (type) {
     case TYPE_INT64:
     case TYPE_BOOL:
@@ -87,7 +87,7 @@ static void table_columns(const struct flow *flow, const struct flow_table *t, s
     }
     for (size_t i = 0; i < t->schema.count; i++) {
         const struct column *c = &t->schema.columns[i];
-        buf_addf(out, "%s\"%s\" %s", i > 0 ? ", " : "", c->name, catalog_sql_type(c->type));
+        buf_addf(out, "%s\"%s\" %s", i > 0 ? ", " : "", c->name, store_sql_type(c->type));
     }
     if (t->lineage) {
         buf_adds(out, ", \"_batch\" INTEGER, \"_pos\" INTEGER");

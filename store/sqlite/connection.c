@@ -100,6 +100,9 @@ static enum err_code connect(struct store *s, struct err *err) {
         return sqlite_error(s, err, "open store");
     }
     sqlite3_extended_result_codes(s->db, 1);
+    /* A misspelled "column" is an error, and not the string it looks like. */
+    (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
+    (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
     sqlite3_busy_timeout(s->db, STORE_BUSY_TIMEOUT_MS);
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&sql,

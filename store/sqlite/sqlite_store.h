@@ -80,8 +80,6 @@ void sqlite_bind(sqlite3_stmt *stmt, int index, struct str text);
 
 /* System tables, user tables, indexes (catalog.c). */
 MUST_CHECK enum err_code catalog_prepare(struct store *s, struct err *err);
-/* The SQLite type of a column: INTEGER, REAL, TEXT or BLOB. */
-const char *catalog_sql_type(enum column_type type);
 /* _plumb_pos(), _plumb_record() and the authorizer (analyse.c). */
 MUST_CHECK enum err_code analyse_install(struct store *s, struct err *err);
 /* How the SELECT will run: has_* , is_mixed and batch_* of sql_facts (query_plan.c). */
