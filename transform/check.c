@@ -12,6 +12,7 @@ struct probe {
     const struct flow_transform *def;
     const struct node *node; /* where the SQL stands */
     struct sql_facts *facts;
+    const struct schema *columns; /* of the relation the SQL reads */
 };
 
 static enum err_code at_sql(const struct probe *p, struct err *err, int64_t offset) {
@@ -34,14 +35,21 @@ static enum err_code analyse(const struct probe *p, const char *relation, const 
     } else {
         buf_adds(&sql, user_sql); /* the relation is a table of that name */
     }
-    enum err_code code = lint_sql(p->flow, p->def, user_sql, p->node, err);
+    enum err_code code = lint_statement(user_sql, p->node, err);
+    if (code == ERR_NONE) {
+        code = lint_sql(p->flow, p->def, user_sql, p->node, err);
+    }
     if (code != ERR_NONE) {
         return err_wrap(err, "transform '%s'", p->def->name);
     }
     code = store_analyse(p->store, buf_c(&sql), p->facts, &offset, err);
-    return code == ERR_NONE
-               ? ERR_NONE
-               : at_sql(p, err, offset < (int64_t)prefix ? -1 : offset - (int64_t)prefix);
+    if (code == ERR_NONE) {
+        return ERR_NONE;
+    }
+    offset = offset < (int64_t)prefix ? -1 : offset - (int64_t)prefix;
+    const struct sql_scope scope = {user_sql, relation, p->columns};
+    hint_sql(p->flow, p->def, &scope, &offset, err);
+    return at_sql(p, err, offset);
 }
 
 static enum err_code fault(const struct probe *p, struct err *err) {
@@ -121,10 +129,15 @@ static enum err_code check_columns(const struct probe *p, const struct schema *s
     }
     for (size_t i = 0; i < count; i++) {
         if (!facts_have(f, names[i])) {
-            err_set(
-                err, ERR_CONFIG,
-                "the SELECT gives no column '%s', which %s has; write `... AS %s`, or NULL AS %s",
-                names[i], of, names[i], names[i]);
+            const int index = schema_find(schema, str_of(names[i]));
+            const struct flow_table *into = p->def->into;
+            const bool is_key =
+                only != NULL || (!into->key_auto && schema == &into->schema &&
+                                 sql_is_in(into->key, into->key_count, (size_t)index));
+            err_set(err, ERR_CONFIG,
+                    "the SELECT gives no column '%s', which %s has%s; write `... AS %s`%s%s",
+                    names[i], of, is_key ? " in its key" : "", names[i],
+                    is_key ? "" : ", or NULL AS ", is_key ? "" : names[i]);
             return fault(p, err);
         }
     }
@@ -181,6 +194,10 @@ static enum err_code check_reads(const struct probe *p, const char *relation, st
                 err, ERR_CONFIG,
                 "reads its own table '%s'; what it makes must not depend on what it made before",
                 name);
+        } else if (table == p->def->from) {
+            err_set(err, ERR_CONFIG,
+                    "reads table '%s' itself; its rows that changed are called `change` here",
+                    name);
         } else if (p->def->kind == TRANSFORM_DERIVE) {
             err_set(err, ERR_CONFIG, "reads table '%s', which changes, but `on` does not name it",
                     name);
@@ -244,7 +261,10 @@ static enum err_code check_delete_when(const struct probe *p, const char *relati
     }
     code = store_analyse(p->store, buf_c(&sql), p->facts, &offset, err);
     if (code != ERR_NONE) {
-        return at_sql(&q, err, offset < (int64_t)start ? -1 : offset - (int64_t)start);
+        offset = offset < (int64_t)start ? -1 : offset - (int64_t)start;
+        const struct sql_scope scope = {p->def->delete_when, NULL, &p->def->into->schema};
+        hint_sql(p->flow, p->def, &scope, &offset, err);
+        return at_sql(&q, err, offset);
     }
     if (p->facts->column_count != 1) {
         err_set(err, ERR_CONFIG, "delete_when must be one condition");
@@ -257,7 +277,7 @@ static enum err_code check_delete_when(const struct probe *p, const char *relati
 enum err_code check_map(struct store *s, const struct flow *flow, struct transform *t,
                         struct err *err) {
     struct sql_facts *facts = mem_alloc(sizeof(*facts));
-    struct probe p = {s, flow, t->def, t->def->sql_node, facts};
+    struct probe p = {s, flow, t->def, t->def->sql_node, facts, &t->def->source->contract.schema};
     char *relation = mem_printf("_plumb_batch_%s", t->def->source->name);
     char *body = mem_printf("SELECT * FROM temp.\"%s\"", relation);
     char *of = mem_printf("table '%s'", t->def->into->name);
@@ -325,7 +345,7 @@ static enum err_code check_amounts(const struct probe *p, struct err *err) {
 enum err_code check_sum(struct store *s, const struct flow *flow, struct transform *t,
                         struct err *err) {
     struct sql_facts *facts = mem_alloc(sizeof(*facts));
-    struct probe p = {s, flow, t->def, t->def->sql_node, facts};
+    struct probe p = {s, flow, t->def, t->def->sql_node, facts, &t->def->from->schema};
     /* A table and not a WITH, so that only the columns the SELECT names count as read: the queue holds just those. */
     static const char relation[] = "change";
     char *of = mem_printf("table '%s'", t->def->into->name);
@@ -364,7 +384,7 @@ enum err_code check_sum(struct store *s, const struct flow *flow, struct transfo
 static enum err_code check_mapping(struct store *s, const struct flow *flow,
                                    const struct transform *t, const struct flow_on *on,
                                    struct sql_facts *facts, struct err *err) {
-    struct probe p = {s, flow, t->def, on->node, facts};
+    struct probe p = {s, flow, t->def, on->node, facts, &on->table->schema};
     char *relation = mem_printf("_plumb_change_%s.%s", t->def->name, on->table->name);
     char *body = mem_printf("SELECT * FROM temp.\"%s\"", relation);
     enum err_code code = probe_table(s, relation, &on->table->schema, err);
@@ -394,12 +414,13 @@ static enum err_code check_mapping(struct store *s, const struct flow *flow,
 enum err_code check_derive(struct store *s, const struct flow *flow, struct transform *t,
                            struct err *err) {
     struct sql_facts *facts = mem_alloc(sizeof(*facts));
-    struct probe p = {s, flow, t->def, t->def->sql_node, facts};
+    struct probe p = {s, flow, t->def, t->def->sql_node, facts, NULL};
     struct column columns[SCHEMA_COLUMNS_MAX];
     for (size_t i = 0; i < t->def->changed_count; i++) {
         columns[i] = t->def->into->schema.columns[t->def->changed[i]];
     }
     struct schema keys = {columns, t->def->changed_count};
+    p.columns = &keys;
     char *relation = mem_printf("_plumb_keys_%s", t->def->name);
     char *body = mem_printf("SELECT * FROM temp.\"%s\"", relation);
     char *of = mem_printf("table '%s'", t->def->into->name);

@@ -56,6 +56,20 @@ MUST_CHECK enum err_code check_sum(struct store *s, const struct flow *flow, str
                                    struct err *err);
 MUST_CHECK enum err_code check_derive(struct store *s, const struct flow *flow, struct transform *t,
                                       struct err *err);
+/* One SELECT and nothing after it (lint.c). */
+MUST_CHECK enum err_code lint_statement(const char *sql, const struct node *node, struct err *err);
+/* The first place where word stands in sql as a name: not in text or a comment, case aside. */
+bool sql_find_word(const char *sql, struct str word, size_t *offset);
+/* What a user's SQL may speak of. */
+struct sql_scope {
+    const char *sql;
+    const char *relation;         /* batch, change or changed; NULL in a delete_when */
+    const struct schema *columns; /* its columns; NULL when not known */
+};
+/* Says in the user's words what SQLite found wrong; *offset (within scope->sql, -1 when not known)
+ * becomes the place (hint.c). */
+void hint_sql(const struct flow *flow, const struct flow_transform *t,
+              const struct sql_scope *scope, int64_t *offset, struct err *err);
 /* Mistakes SQLite would not call mistakes (lint.c): 'now', LIMIT in a map, arithmetic on int256
  * with plain operators. */
 MUST_CHECK enum err_code lint_sql(const struct flow *flow, const struct flow_transform *t,

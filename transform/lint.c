@@ -270,6 +270,47 @@ static void follow_brackets(struct lint *l, const struct token *now) {
     }
 }
 
+static bool is_call_of_now(const struct lint *l, const struct token *now) {
+    static const char *const words[] = {"now", "getdate", "sysdate", "clock_timestamp"};
+    return is_operator(now, "(") && !l->last[0].is_quoted &&
+           is_one_of(&l->last[0], words, ARRAY_COUNT(words));
+}
+
+bool sql_find_word(const char *sql, struct str word, size_t *offset) {
+    size_t at = 0;
+    for (struct token t = next_token(sql, &at); t.kind != TOKEN_END; t = next_token(sql, &at)) {
+        if (t.kind == TOKEN_WORD && t.text.len == word.len &&
+            strncasecmp(t.text.ptr, word.ptr, word.len) == 0) {
+            *offset = t.offset;
+            return true;
+        }
+    }
+    return false;
+}
+
+enum err_code lint_statement(const char *sql, const struct node *node, struct err *err) {
+    static const char *const begins[] = {"select", "with", "values"};
+    size_t at = 0;
+    struct token t = next_token(sql, &at);
+    if (t.kind == TOKEN_WORD && !is_one_of(&t, begins, ARRAY_COUNT(begins))) {
+        return complain(node, t.offset, err, "begins no SELECT: one SELECT is expected here",
+                        t.text);
+    }
+    size_t end = 0;
+    bool has_ended = false;
+    for (; t.kind != TOKEN_END; t = next_token(sql, &at)) {
+        bool ends = is_operator(&t, ";");
+        if (has_ended && !ends) {
+            return complain(node, end, err,
+                            "ends the SELECT and more follows: one SELECT is expected here",
+                            STR(";"));
+        }
+        end = ends && !has_ended ? t.offset : end;
+        has_ended = has_ended || ends;
+    }
+    return ERR_NONE;
+}
+
 enum err_code lint_sql(const struct flow *flow, const struct flow_transform *t, const char *sql,
                        const struct node *node, struct err *err) {
     struct lint l = {.flow = flow, .t = t, .node = node};
@@ -282,6 +323,10 @@ enum err_code lint_sql(const struct flow *flow, const struct flow_transform *t, 
         if (now.kind == TOKEN_WORD && now.text.len >= 6 &&
             strncasecmp(now.text.ptr, "_plumb", 6) == 0) {
             return complain(node, now.offset, err, "belongs to the engine", now.text);
+        }
+        if (is_call_of_now(&l, &now)) {
+            return complain(node, l.last[0].offset, err,
+                            "depends on when it runs; take the time from the data", l.last[0].text);
         }
         enum err_code code = lint_dates(&l, &now, err);
         if (code == ERR_NONE) {
