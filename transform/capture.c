@@ -2,6 +2,8 @@
  *
  * The triggers use nothing but plain SQL, so a correction made by hand with the sqlite3 shell flows
  * through as well. A trigger on update fires only when a column its consumer reads has changed. */
+#include <string.h>
+
 #include "transform/internal.h"
 
 static void reads_list(struct buf *out, const struct transform *t, const char *prefix) {
@@ -184,13 +186,29 @@ enum err_code capture_install(struct store *s, const struct transform *t, struct
 
 /* ---- backfill ---- */
 
-/* A new transform starts from an empty table, unless other maps fill it too. */
+/* Whether rows of both maps come to the same in whatever order they are applied. */
+static bool in_any_order(const struct flow_transform *a, const struct flow_transform *b) {
+    if (a->into->key_auto) {
+        return true; /* each row has a place of its own */
+    }
+    return a->latest_by_count > 0 && a->latest_by_count == b->latest_by_count &&
+           memcmp(a->latest_by, b->latest_by, a->latest_by_count * sizeof(a->latest_by[0])) == 0;
+}
+
+/* A new transform starts from an empty table, unless other maps fill it too and the order does not
+ * matter: otherwise its old records would come after their newer ones. */
 static enum err_code refuse_foreign_rows(struct store *s, const struct transform *t,
                                          const struct flow *flow, struct err *err) {
+    bool shared = false;
+    bool ordered = false;
     for (size_t i = 0; i < flow->transform_count; i++) {
         if (flow->transforms[i].into == t->def->into && &flow->transforms[i] != t->def) {
-            return ERR_NONE;
+            shared = true;
+            ordered = ordered || !in_any_order(t->def, &flow->transforms[i]);
         }
+    }
+    if (shared && !ordered) {
+        return ERR_NONE;
     }
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&sql, "SELECT 1 FROM \"%s\" LIMIT 1", t->def->into->name);
@@ -198,12 +216,12 @@ static enum err_code refuse_foreign_rows(struct store *s, const struct transform
     bool found = false;
     enum err_code code = store_get_i64(s, buf_c(&sql), &one, &found, err);
     if (code == ERR_NONE && found) {
-        return node_error(
-            t->def->node, err,
-            "transform '%s' is new, but table '%s' holds rows already, made by hand or "
-            "by a transform that is gone. Rebuild with `plumb replay %s`, or empty "
-            "the table, or name another one in `into`",
-            t->def->name, t->def->into->name, flow->path);
+        return node_error(t->def->node, err,
+                          "transform '%s' is new, but table '%s' holds rows already, made by hand, "
+                          "by another map or "
+                          "by a transform that is gone. Rebuild with `plumb replay %s`, or empty "
+                          "the table, or name another one in `into`",
+                          t->def->name, t->def->into->name, flow->path);
     }
     return code;
 }

@@ -274,6 +274,52 @@ static enum err_code check_delete_when(const struct probe *p, const char *relati
     return code == ERR_NONE ? check_row_by_row(&q, err) : code;
 }
 
+/* Which tombstones hold for the table, and that all its maps mean the same by "older" then. */
+static enum err_code find_graves(const struct flow *flow, struct transform *t, struct err *err) {
+    const struct flow_transform *def = t->def;
+    for (size_t i = 0; t->graves == NULL && i < flow->transform_count; i++) {
+        const struct flow_transform *other = &flow->transforms[i];
+        if (other->into == def->into && other->delete_when != NULL && other->latest_by_count > 0) {
+            t->graves = other;
+        }
+    }
+    const struct flow_transform *graves = t->graves;
+    if (graves == NULL || (graves->latest_by_count == def->latest_by_count &&
+                           memcmp(graves->latest_by, def->latest_by,
+                                  def->latest_by_count * sizeof(def->latest_by[0])) == 0)) {
+        return ERR_NONE;
+    }
+    return node_error(def->node, err,
+                      "transform '%s' writes table '%s' like '%s', which deletes rows, but its "
+                      "latest_by is another one: say the same in all maps into a table, or it "
+                      "would depend on the order of arrival what is deleted",
+                      def->name, def->into->name, graves->name);
+}
+
+/* Two maps over one source meet batch by batch: which of two rows of one key comes later depends on
+ * where batches end, and with key: auto all rows of a record have the same key. */
+static enum err_code check_twins(const struct flow *flow, const struct transform *t,
+                                 struct err *err) {
+    const struct flow_transform *def = t->def;
+    for (size_t i = 0; i < flow->transform_count; i++) {
+        const struct flow_transform *other = &flow->transforms[i];
+        if (other == def || other->into != def->into || other->source != def->source ||
+            (def->latest_by_count > 0 && other->latest_by_count > 0)) {
+            continue;
+        }
+        return node_error(def->node, err,
+                          "transforms '%s' and '%s' both bring source '%s' into table '%s'%s; make "
+                          "it one map (`many: true` if a record gives several rows)%s",
+                          other->name, def->name, def->source->name, def->into->name,
+                          def->into->key_auto
+                              ? ", and with key: auto a record has one row"
+                              : ": which row of a key is the last would depend on where a batch "
+                                "ends",
+                          def->into->key_auto ? ", or a table each" : ", or say latest_by in both");
+    }
+    return ERR_NONE;
+}
+
 enum err_code check_map(struct store *s, const struct flow *flow, struct transform *t,
                         struct err *err) {
     struct sql_facts *facts = mem_alloc(sizeof(*facts));
@@ -281,7 +327,13 @@ enum err_code check_map(struct store *s, const struct flow *flow, struct transfo
     char *relation = mem_printf("_plumb_batch_%s", t->def->source->name);
     char *body = mem_printf("SELECT * FROM temp.\"%s\"", relation);
     char *of = mem_printf("table '%s'", t->def->into->name);
-    enum err_code code = analyse(&p, "batch", body, t->def->sql, err);
+    enum err_code code = find_graves(flow, t, err);
+    if (code == ERR_NONE) {
+        code = check_twins(flow, t, err);
+    }
+    if (code == ERR_NONE) {
+        code = analyse(&p, "batch", body, t->def->sql, err);
+    }
     if (code == ERR_NONE) {
         code = check_reads(&p, relation, err);
     }

@@ -20,7 +20,9 @@ struct transform {
     struct store_statement *statements[TRANSFORM_STATEMENTS_MAX];
     bool
         tracked; /* map: rows out are counted per record, since a join or many: may multiply them */
-    bool staged; /* map with delete_when: through a temporary table */
+    bool staged; /* map into a table from which rows are deleted: through a temporary table */
+    /* map: the one whose tombstones all maps into this table share, or NULL */
+    const struct flow_transform *graves;
     bool fresh;  /* first time on this store */
     bool *reads; /* sum: [from->schema.count] columns its SQL reads */
     struct str failed_key;

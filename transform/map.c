@@ -7,7 +7,8 @@
  *
  * Staged form, for maps with delete_when: the SELECT's rows go to a temporary table, the winner of
  * each key is taken, then deletes and upserts follow as sets. With latest_by a deleted key leaves a
- * tombstone, so that an older record that comes later does not bring the row back.
+ * tombstone, so that an older record that comes later does not bring the row back, whichever map it
+ * comes by: all maps into the table look at the same tombstones.
  *
  * A statement that fails on a row has no effect at all; the range is then cut at the row it stood
  * on, and that row alone is tried and, if it fails, rejected. */
@@ -136,7 +137,7 @@ static enum err_code tombstones(struct store *s, const struct transform *t, stru
     const struct schema *schema = &def->into->schema;
     AUTO_BUF name = BUF_INIT(BUF_TEXT_MAX);
     AUTO_BUF ddl = BUF_INIT(BUF_TEXT_MAX);
-    buf_addf(&name, "_plumb_q_%s.gone", def->name);
+    buf_addf(&name, "_plumb_q_%s.gone", t->graves->name);
     buf_addf(&ddl, "CREATE TABLE \"%s\"(", buf_c(&name));
     for (size_t i = 0; i < schema->count; i++) {
         if (sql_is_in(def->into->key, def->into->key_count, i) ||
@@ -156,7 +157,8 @@ static enum err_code staged_fill(struct store *s, struct transform *t, struct er
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&sql, "INSERT INTO temp.\"_plumb_out_%s\" SELECT ", def->name);
     select_columns(&sql, t);
-    buf_addf(&sql, ", ?1, _plumb_pos(), coalesce((%s\n), 0) <> 0 FROM ", def->delete_when);
+    buf_addf(&sql, ", ?1, _plumb_pos(), coalesce((%s\n), 0) <> 0 FROM ",
+             def->delete_when != NULL ? def->delete_when : "0");
     user_select(&sql, t);
     enum err_code code = transform_prepare(s, t, MAP_ROWS, buf_c(&sql), err);
     buf_clear(&sql);
@@ -195,7 +197,7 @@ static enum err_code staged_older(struct store *s, struct transform *t, struct e
         if (pass == 0) {
             buf_adds(&sql, def->into->name);
         } else {
-            buf_addf(&sql, "_plumb_q_%s.gone", def->name);
+            buf_addf(&sql, "_plumb_q_%s.gone", t->graves->name);
         }
         buf_adds(&sql, "\" AS t WHERE ");
         sql_key_equal(&sql, def->into, "t", "w");
@@ -209,7 +211,7 @@ static enum err_code staged_older(struct store *s, struct transform *t, struct e
         }
     }
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
-    buf_addf(&sql, "INSERT OR REPLACE INTO main.\"_plumb_q_%s.gone\" SELECT ", def->name);
+    buf_addf(&sql, "INSERT OR REPLACE INTO main.\"_plumb_q_%s.gone\" SELECT ", t->graves->name);
     const char *comma = "";
     for (size_t i = 0; i < def->into->schema.count; i++) {
         if (sql_is_in(def->into->key, def->into->key_count, i) ||
@@ -221,7 +223,7 @@ static enum err_code staged_older(struct store *s, struct transform *t, struct e
     buf_addf(&sql, " FROM temp.\"_plumb_win_%s\" WHERE \"_gone\"", def->name);
     enum err_code code = transform_prepare(s, t, MAP_TOMB, buf_c(&sql), err);
     buf_clear(&sql);
-    buf_addf(&sql, "DELETE FROM main.\"_plumb_q_%s.gone\" WHERE (", def->name);
+    buf_addf(&sql, "DELETE FROM main.\"_plumb_q_%s.gone\" WHERE (", t->graves->name);
     sql_names(&sql, &def->into->schema, def->into->key, def->into->key_count, "");
     buf_adds(&sql, ") IN (SELECT ");
     sql_names(&sql, &def->into->schema, def->into->key, def->into->key_count, "");
@@ -233,13 +235,13 @@ static enum err_code staged_prepare(struct store *s, struct transform *t, struct
     const struct flow_transform *def = t->def;
     const struct flow_table *into = def->into;
     enum err_code code = temp_tables(s, t, err);
-    if (code == ERR_NONE && def->latest_by_count > 0) {
+    if (code == ERR_NONE && t->graves != NULL) {
         code = tombstones(s, t, err);
     }
     if (code == ERR_NONE) {
         code = staged_fill(s, t, err);
     }
-    if (code == ERR_NONE && def->latest_by_count > 0) {
+    if (code == ERR_NONE && t->graves != NULL) {
         code = staged_older(s, t, err);
     }
     if (code != ERR_NONE) {
@@ -269,7 +271,7 @@ static enum err_code staged_prepare(struct store *s, struct transform *t, struct
 }
 
 enum err_code map_prepare(struct store *s, struct transform *t, struct err *err) {
-    t->staged = t->def->delete_when != NULL;
+    t->staged = t->def->delete_when != NULL || t->graves != NULL;
     return t->staged ? staged_prepare(s, t, err) : direct_prepare(s, t, err);
 }
 
@@ -416,7 +418,7 @@ static enum err_code staged_merge(struct job *j, struct err *err) {
     int64_t tombed = 0;
     int64_t gone = 0;
     int64_t changes = 0;
-    bool ordered = j->t->def->latest_by_count > 0;
+    bool ordered = j->t->graves != NULL;
     enum err_code code = run_slot(j, MAP_WINNERS_CLEAR, NULL, err);
     if (code == ERR_NONE) {
         code = run_slot(j, MAP_WINNERS, &winners, err);
