@@ -96,6 +96,41 @@ static bool is_repeated(const struct sql_facts *f, size_t index,
     return facts_have(f, out);
 }
 
+/* Columns that are taken over as they are must have a type the table's column can hold. What an expression gives is known
+ * only when it runs: a value of another type is then a reject. */
+static enum err_code check_types(const struct probe *p, const struct schema *schema, const char *of,
+                                 struct err *err) {
+    const struct sql_facts *f = p->facts;
+    for (size_t i = 0; i < f->column_count; i++) {
+        const int index = schema_find(schema, str_of(f->columns[i]));
+        if (index < 0 || f->decltypes[i][0] == '\0') {
+            continue;
+        }
+        const struct column *c = &schema->columns[index];
+        if (p->def->kind == TRANSFORM_SUM && c->type == TYPE_INT256) {
+            continue; /* the sum reads amounts with i256() */
+        }
+        const char *wanted = store_sql_type(c->type);
+        const char *given = f->decltypes[i];
+        if (strcmp(given, wanted) == 0 ||
+            (strcmp(given, "INTEGER") == 0 && strcmp(wanted, "REAL") == 0)) {
+            continue;
+        }
+        err_set(err, ERR_CONFIG,
+                "column '%s' of %s is %s, but the SELECT gives it a column of SQL type %s; convert "
+                "it (%s), or change "
+                "the type in the flow",
+                c->name, of, type_name(c->type), given,
+                c->type == TYPE_INT256           ? "i256(...)"
+                : strcmp(given, "BLOB") == 0     ? "i256_to_int(...), i256_text(...)"
+                : strcmp(wanted, "INTEGER") == 0 ? "CAST(... AS INTEGER)"
+                : strcmp(wanted, "REAL") == 0    ? "CAST(... AS REAL)"
+                                                 : "CAST(... AS TEXT)");
+        return fault(p, err);
+    }
+    return ERR_NONE;
+}
+
 /* Names that must come out of the SELECT against those that do. */
 static enum err_code check_columns(const struct probe *p, const struct schema *schema,
                                    const size_t *only, size_t only_count, const char *of,
@@ -141,7 +176,7 @@ static enum err_code check_columns(const struct probe *p, const struct schema *s
             return fault(p, err);
         }
     }
-    return ERR_NONE;
+    return check_types(p, schema, of, err);
 }
 
 static const struct flow_table *find_table(const struct flow *flow, const char *name) {
@@ -211,6 +246,31 @@ static enum err_code check_reads(const struct probe *p, const char *relation, st
         return fault(p, err);
     }
     return ERR_NONE;
+}
+
+/* Whether result column `index` is a column of the relation or of a table, of this type, as it is. */
+static bool is_plain(const struct probe *p, const char *relation, size_t index,
+                     enum column_type type) {
+    const char *table = p->facts->origins[index].table;
+    const struct flow_table *known = find_table(p->flow, table);
+    const struct schema *schema = strcmp(table, relation) == 0 ? p->columns
+                                  : known != NULL              ? &known->schema
+                                                               : NULL;
+    int column = schema != NULL ? schema_find(schema, str_of(p->facts->origins[index].column)) : -1;
+    return column >= 0 && schema->columns[column].type == type;
+}
+
+static void note_computed(const struct probe *p, const char *relation, struct transform *t) {
+    const struct schema *into = &t->def->into->schema;
+    t->computed = mem_alloc_array(into->count, sizeof(*t->computed));
+    for (size_t i = 0; i < into->count; i++) {
+        t->computed[i] = true;
+        for (size_t k = 0; k < p->facts->column_count; k++) {
+            if (strcasecmp(p->facts->columns[k], into->columns[i].name) == 0) {
+                t->computed[i] = !is_plain(p, relation, k, into->columns[i].type);
+            }
+        }
+    }
 }
 
 static enum err_code check_row_by_row(const struct probe *p, struct err *err) {
@@ -344,6 +404,7 @@ enum err_code check_map(struct store *s, const struct flow *flow, struct transfo
         code = check_columns(&p, &t->def->into->schema, NULL, 0, of, err);
     }
     t->tracked = facts->has_join || t->def->many;
+    note_computed(&p, relation, t);
     if (code == ERR_NONE) {
         code = check_delete_when(&p, relation, body, err);
     }
@@ -495,6 +556,7 @@ enum err_code check_derive(struct store *s, const struct flow *flow, struct tran
     if (code == ERR_NONE) {
         code = check_columns(&p, &t->def->into->schema, NULL, 0, of, err);
     }
+    note_computed(&p, relation, t);
     for (size_t i = 0; code == ERR_NONE && i < t->def->on_count; i++) {
         if (t->def->on[i].sql != NULL) {
             code = check_mapping(s, flow, t, &t->def->on[i], facts, err);

@@ -38,6 +38,11 @@ static const struct refusal refusals[] = {
     /* what the SELECT gives */
     {"a column the table does not have", MAP "^SELECT id, v AS x, v AS y FROM batch\n",
      "gives a column 'y' that table 'out' does not have"},
+    {"a text where the table has an integer", MAP "^SELECT id, txt AS x FROM batch\n",
+     "column 'x' of table 'out' is int64"},
+    {"an int256 where the table has an int64", MAP "^SELECT id, w AS x FROM batch\n",
+     "i256_to_int(...)"},
+    {"a text that is converted", MAP "^SELECT id, CAST(txt AS INTEGER) AS x FROM batch\n", NULL},
     {"a column nearly right is suggested", MAP "^SELECT id, v AS xx FROM batch\n",
      "did you mean 'x'?"},
     {"a column given twice", MAP "^SELECT id, v AS x, v AS x FROM batch\n",

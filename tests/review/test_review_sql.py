@@ -120,7 +120,7 @@ REFUSED = {
         (sum_of("SELECT r.k, coalesce(c.v, 1) AS n FROM change c RIGHT JOIN ref r ON c.k = r.k"), "does not add up"),
     "a sum with a window": (sum_of("SELECT k, first_value(v) OVER () AS n FROM change"), "'OVER'"),
     "a sum that reads another changing table": (sum_of("SELECT k, (SELECT count(*) FROM T) AS n FROM change"),
-                                                "which changes"),
+                                                "are called `change` here"),
     "a derive that reads its own table": (derive_of("SELECT c.k, (SELECT count(*) FROM G) AS n FROM changed c"),
                                           "own table"),
     "a derive with a limit over all keys": (derive_of("SELECT c.k, t.v AS n FROM changed c JOIN t ON t.k = c.k LIMIT 1"),
