@@ -37,8 +37,10 @@ static enum err_code store_locate(const struct flow *flow, char **out, struct er
     }
     const char *file = flow->store + strlen("sqlite:");
     if (file[0] == '\0') {
-        return err_set(err, ERR_CONFIG, "store 'sqlite:' names no file; write sqlite:%s.db",
-                       flow->name);
+        node_error(flow->store_node, err, "store 'sqlite:' names no file; write sqlite:%s.db",
+                   flow->name);
+        err->code = ERR_CONFIG;
+        return ERR_CONFIG;
     }
     *out = file_join(flow->directory, file);
     return ERR_NONE;
@@ -48,8 +50,10 @@ static enum err_code lock_take(struct store *s, struct err *err) {
     char *path = mem_printf("%s-lock", s->path);
     s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (s->lock_fd < 0) {
-        err_set_errno(err, ERR_UNAVAILABLE, errno,
-                      "store lock '%s' (is its directory there, and may it be written?)", path);
+        err_set_errno(
+            err, ERR_UNAVAILABLE, errno,
+            "store '%s' (is its directory there, and may this user write to both?): lock file",
+            s->path);
         mem_free(path);
         return err->code;
     }
@@ -169,8 +173,9 @@ enum err_code store_open(const struct flow *flow, enum store_mode mode, struct s
     s->flow = flow;
     s->mode = mode;
     s->lock_fd = -1;
-    enum err_code code = mode == STORE_SCRATCH ? ERR_NONE : store_locate(flow, &s->path, err);
-    if (mode == STORE_SCRATCH) {
+    enum err_code code = store_locate(flow, &s->path, err); /* also what is only checked */
+    if (code == ERR_NONE && mode == STORE_SCRATCH) {
+        mem_free(s->path);
         s->path = mem_strdup("");
     }
     if (code == ERR_NONE) {

@@ -62,7 +62,8 @@ struct store_statement {
     sqlite3_stmt *stmt;
 };
 
-/* Class and message of the last SQLite error, with context "doing what". */
+/* Class and message of the last SQLite error, with context "doing what" (NULL: the statement is the
+ * user's, and the message says enough). */
 enum err_code sqlite_error(struct store *s, struct err *err, const char *what);
 MUST_CHECK enum err_code sqlite_prepare(struct store *s, const char *sql, sqlite3_stmt **out,
                                         struct err *err);

@@ -1,4 +1,6 @@
 /* Statements, transactions and what SQLite's result codes mean for the engine. */
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/fault.h"
@@ -94,18 +96,50 @@ static enum err_code class_of(int rc) {
     }
 }
 
-static enum err_code error_of(sqlite3 *db, struct err *err, const char *what) {
-    int rc = db != NULL ? sqlite3_extended_errcode(db) : SQLITE_NOMEM;
-    err_set(err, class_of(rc), "%s: %s", what, db != NULL ? sqlite3_errmsg(db) : "out of memory");
-    if (class_of(rc) == ERR_UNAVAILABLE || class_of(rc) == ERR_LIMIT) {
-        err_wrap(err, "store (SQLite code %d)", rc);
+/* Everything that ends a command tells which file it is about and what to do about it. */
+static void tell_store(const struct store *s, struct err *err, enum err_code class, int rc,
+                       const char *said) {
+    const char *path = s->path != NULL && s->path[0] != '\0' ? s->path : "in memory";
+    const bool is_system = s->db != NULL && (rc & 0xff) == SQLITE_IOERR;
+    const int system = is_system ? sqlite3_system_errno(s->db) : 0;
+    if ((rc & 0xff) == SQLITE_FULL || system == ENOSPC || system == EDQUOT) {
+        err_set(err, ERR_LIMIT,
+                "store '%s': its disk is full (%s): free space and run again; nothing is lost",
+                path, said);
+    } else if ((rc & 0xff) == SQLITE_NOTADB) {
+        err_set(err, class,
+                "store '%s' is not a SQLite database, or its beginning is destroyed (%s): name "
+                "another file under `store`, or put a backup of this one back",
+                path, said);
+    } else if (class == ERR_CORRUPT) {
+        err_set(err, class,
+                "store '%s' is damaged (%s): put a backup back, or move it away and run again from "
+                "the sources; `sqlite3 FILE .recover` saves what can still be read",
+                path, said);
+    } else if ((rc & 0xff) == SQLITE_CANTOPEN || (rc & 0xff) == SQLITE_PERM ||
+               (rc & 0xff) == SQLITE_READONLY || system == EACCES) {
+        err_set(err, class,
+                "store '%s' (%s): is its directory there, and may this user write to both?", path,
+                said);
+    } else {
+        err_set(err, class, "store '%s' (SQLite code %d): %s", path, rc, said);
     }
-    err->origin = rc;
-    return err->code;
 }
 
 enum err_code sqlite_error(struct store *s, struct err *err, const char *what) {
-    return error_of(s->db, err, what);
+    const int rc = s->db != NULL ? sqlite3_extended_errcode(s->db) : SQLITE_NOMEM;
+    const enum err_code class = class_of(rc);
+    const char *message = s->db != NULL ? sqlite3_errmsg(s->db) : "out of memory";
+    char said[ERR_MESSAGE_BYTES];
+    (void)snprintf(said, sizeof(said), "%s%s%s", what != NULL ? what : "", what != NULL ? ": " : "",
+                   message);
+    if (class == ERR_UNAVAILABLE || class == ERR_LIMIT || class == ERR_CORRUPT) {
+        tell_store(s, err, class, rc, said);
+    } else {
+        err_set(err, class, "%s", said);
+    }
+    err->origin = rc;
+    return err->code;
 }
 
 enum err_code sqlite_prepare(struct store *s, const char *sql, sqlite3_stmt **out,
@@ -139,13 +173,14 @@ enum err_code sqlite_row(struct store *s, sqlite3_stmt *stmt, const char *what, 
         return ERR_NONE;
     }
     if (injected) { /* SQLite knows nothing of it and would tell of an earlier call */
-        err_set(err, ERR_UNAVAILABLE, "%s: injected store fault", what);
+        err_set(err, ERR_UNAVAILABLE, "%s: injected store fault", what != NULL ? what : "SQL");
     } else {
         sqlite_error(s, err, what);
     }
     sqlite3_reset(stmt);
-    return err->code != ERR_NONE ? err->code
-                                 : err_set(err, ERR_UNAVAILABLE, "%s: store fault", what);
+    return err->code != ERR_NONE
+               ? err->code
+               : err_set(err, ERR_UNAVAILABLE, "%s: store fault", what != NULL ? what : "SQL");
 }
 
 enum err_code sqlite_finish(struct store *s, sqlite3_stmt *stmt, const char *what,
@@ -257,7 +292,7 @@ void store_bind_null(struct store_statement *st, int index) {
 }
 
 enum err_code store_run(struct store_statement *st, int64_t *changes, struct err *err) {
-    enum err_code code = sqlite_finish(st->store, st->stmt, "run", err);
+    enum err_code code = sqlite_finish(st->store, st->stmt, NULL, err);
     if (code == ERR_NONE && changes != NULL) {
         *changes = sqlite3_changes64(st->store->db);
     }
@@ -265,7 +300,7 @@ enum err_code store_run(struct store_statement *st, int64_t *changes, struct err
 }
 
 enum err_code store_step(struct store_statement *st, bool *has_row, struct err *err) {
-    enum err_code code = sqlite_row(st->store, st->stmt, "query", has_row, err);
+    enum err_code code = sqlite_row(st->store, st->stmt, NULL, has_row, err);
     if (code != ERR_NONE || !*has_row) {
         sqlite3_reset(st->stmt);
     }
