@@ -197,10 +197,9 @@ static enum err_code stage_batch(struct run *r, struct package *p, struct store_
                                  .decoded = (int64_t)p->decoded.rows.count,
                                  .rejected = (int64_t)p->decoded.rejects.count};
     if (p->out.first_record != partition.records) {
-        return err_set(err, ERR_INTERNAL,
-                       "source '%s' partition '%s': record %lld follows record %lld",
-                       p->source->name, p->out.partition, (long long)p->out.first_record,
-                       (long long)partition.records);
+        return err_set(err, ERR_CONFLICT,
+                       "another plumb is writing to this store (record %lld follows record %lld)",
+                       (long long)p->out.first_record, (long long)partition.records);
     }
     ASSERT(info->decoded + info->rejected == (int64_t)p->out.batch.count);
     p->attempted_seq = p->out.batch.count > 0 ? info->seq : 0;
