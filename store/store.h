@@ -181,6 +181,10 @@ struct sql_facts {
     char decltypes[SCHEMA_COLUMNS_MAX]
                   [16]; /* "INTEGER", ... for plain column references; else "" */
     size_t column_count;
+    struct { /* of the result columns that are plain columns of a table; else "" */
+        char table[FLOW_NAME_BYTES_MAX + 1];
+        char column[FLOW_NAME_BYTES_MAX + 1];
+    } origins[SCHEMA_COLUMNS_MAX];
     struct {
         char table[FLOW_NAME_BYTES_MAX + 1];
         char column[FLOW_NAME_BYTES_MAX + 1];

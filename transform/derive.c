@@ -112,7 +112,10 @@ static enum err_code result_prepare(struct store *s, struct transform *t, struct
     changed_names(&body, t, "");
     buf_addf(&body, " FROM temp.\"_plumb_changed_%s\"", name);
     buf_addf(&sql, "INSERT INTO temp.\"_plumb_result_%s\" SELECT ", name);
-    sql_all_names(&sql, &into->schema, "s.");
+    for (size_t i = 0; i < into->schema.count; i++) {
+        buf_adds(&sql, i > 0 ? ", " : "");
+        sql_cell(&sql, t, i);
+    }
     buf_adds(&sql, " FROM (");
     sql_wrap(&sql, "changed", buf_c(&body), t->def->sql, &prefix);
     buf_adds(&sql, ") AS s");

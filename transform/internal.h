@@ -24,6 +24,7 @@ struct transform {
     /* map: the one whose tombstones all maps into this table share, or NULL */
     const struct flow_transform *graves;
     bool fresh;  /* first time on this store */
+    bool *computed; /* [into->schema.count] columns that are not a column of the same type, as is */
     bool *reads; /* sum: [from->schema.count] columns its SQL reads */
     struct str failed_key;
 };
@@ -33,6 +34,9 @@ struct transform {
 void sql_names(struct buf *out, const struct schema *s, const size_t *indexes, size_t count,
                const char *prefix);
 void sql_all_names(struct buf *out, const struct schema *s, const char *prefix);
+/* The columns of the table from the user's SELECT s, computed ones checked for what their SQLite type
+ * does not say; one column, without a comma. */
+void sql_cell(struct buf *out, const struct transform *t, size_t column);
 /* True when column index is in the list. */
 bool sql_is_in(const size_t *indexes, size_t count, size_t index);
 /* The user's SELECT with `relation` (batch, change, changed) defined by `body`, as one SELECT;

@@ -69,8 +69,9 @@ static void select_columns(struct buf *out, const struct transform *t) {
     const struct schema *schema = &t->def->into->schema;
     for (size_t i = 0; i < schema->count; i++) {
         bool counted = t->tracked && i == 0;
-        buf_addf(out, "%s%ss.\"%s\"%s", i > 0 ? ", " : "", counted ? "_plumb_row(" : "",
-                 schema->columns[i].name, counted ? ")" : "");
+        buf_addf(out, "%s%s", i > 0 ? ", " : "", counted ? "_plumb_row(" : "");
+        sql_cell(out, t, i);
+        buf_adds(out, counted ? ")" : "");
     }
 }
 

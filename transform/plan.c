@@ -101,6 +101,7 @@ void plan_close(struct plan *p) {
         for (size_t k = 0; k < TRANSFORM_STATEMENTS_MAX; k++) {
             store_statement_free(t->statements[k]);
         }
+        mem_free(t->computed);
         mem_free(t->reads);
         mem_free(t);
     }

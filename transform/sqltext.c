@@ -27,6 +27,19 @@ void sql_all_names(struct buf *out, const struct schema *s, const char *prefix) 
     }
 }
 
+void sql_cell(struct buf *out, const struct transform *t, size_t column) {
+    const struct column *c = &t->def->into->schema.columns[column];
+    const char *check = c->type == TYPE_BOOL                           ? "_plumb_bool"
+                        : c->type == TYPE_INT256                       ? "_plumb_int256"
+                        : c->type == TYPE_TEXT || c->type == TYPE_JSON ? "_plumb_text"
+                                                                       : NULL;
+    if (check != NULL && t->computed[column]) {
+        buf_addf(out, "%s(s.\"%s\", '%s')", check, c->name, c->name);
+    } else {
+        buf_addf(out, "s.\"%s\"", c->name);
+    }
+}
+
 const char *sql_type(enum column_type type) {
     return store_sql_type(type);
 }

@@ -172,6 +172,12 @@ static enum err_code note_columns(sqlite3_stmt *stmt, struct sql_facts *out, str
                        sqlite3_column_name(stmt, (int)i));
         (void)snprintf(out->decltypes[i], sizeof(out->decltypes[i]), "%s",
                        type != NULL ? type : "");
+        const char *table = sqlite3_column_table_name(stmt, (int)i);
+        const char *column = sqlite3_column_origin_name(stmt, (int)i);
+        (void)snprintf(out->origins[i].table, sizeof(out->origins[i].table), "%s",
+                       table != NULL ? table : "");
+        (void)snprintf(out->origins[i].column, sizeof(out->origins[i].column), "%s",
+                       column != NULL ? column : "");
     }
     return ERR_NONE;
 }

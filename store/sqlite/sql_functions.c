@@ -384,6 +384,48 @@ static void iadd_call(sqlite3_context *context, int argc, sqlite3_value **argv) 
     sqlite3_result_int64(context, sum);
 }
 
+/* ---- cells whose type SQLite does not know: _plumb_bool(value, 'column') ... ---- */
+
+static void cell_wrong(sqlite3_context *context, sqlite3_value **argv, const char *problem) {
+    char *message = sqlite3_mprintf("column '%s' %s", sqlite3_value_text(argv[1]), problem);
+    if (message == NULL) {
+        sqlite3_result_error_nomem(context);
+        return;
+    }
+    sqlite3_result_error(context, message, -1);
+    sqlite3_free(message);
+}
+
+static void bool_cell_call(sqlite3_context *context, int argc, sqlite3_value **argv) {
+    (void)argc;
+    int64_t v = is_null(argv[0]) ? 0 : sqlite3_value_int64(argv[0]);
+    if (v != 0 && v != 1) {
+        cell_wrong(context, argv, "is a bool: 0, 1 or NULL");
+        return;
+    }
+    sqlite3_result_value(context, argv[0]);
+}
+
+static void int256_cell_call(sqlite3_context *context, int argc, sqlite3_value **argv) {
+    (void)argc;
+    struct int256 v;
+    if (!is_null(argv[0]) &&
+        (sqlite3_value_type(argv[0]) != SQLITE_BLOB || !int256_decode(blob_of(argv[0]), &v))) {
+        cell_wrong(context, argv, "is an int256: make one with i256(...)");
+        return;
+    }
+    sqlite3_result_value(context, argv[0]);
+}
+
+static void text_cell_call(sqlite3_context *context, int argc, sqlite3_value **argv) {
+    (void)argc;
+    if (sqlite3_value_type(argv[0]) == SQLITE_TEXT && !str_is_utf8(text_of(argv[0]))) {
+        cell_wrong(context, argv, "is no text: its bytes are not UTF-8");
+        return;
+    }
+    sqlite3_result_value(context, argv[0]);
+}
+
 /* ---- the table ---- */
 
 static const struct function functions[] = {
@@ -416,6 +458,9 @@ static const struct function functions[] = {
      .inverse = isum_inverse,
      .value = isum_value},
     {.name = "_plumb_iadd", .arguments = 2, .call = iadd_call},
+    {.name = "_plumb_bool", .arguments = 2, .call = bool_cell_call},
+    {.name = "_plumb_int256", .arguments = 2, .call = int256_cell_call},
+    {.name = "_plumb_text", .arguments = 2, .call = text_cell_call},
 };
 
 static int function_register(sqlite3 *db, const struct function *f) {
