@@ -197,29 +197,36 @@ static const struct flow_transform *blocker(const struct flow *f, const struct f
     return NULL;
 }
 
+/* The blocker of a transform that cannot be placed: it has one, or it would have been placed. */
+static const struct flow_transform *upstream(const struct flow *f, const struct flow_transform *t,
+                                             const bool *placed) {
+    const struct flow_transform *found = blocker(f, t, placed);
+    ASSERT(found != NULL);
+    return found;
+}
+
 static enum err_code report_cycle(const struct flow *f, const bool *placed, struct err *err) {
     size_t start = 0;
     while (placed[start]) {
         start++;
     }
     const struct flow_transform *t = &f->transforms[start];
+    /* After as many steps as there are transforms, t is on a cycle. */
     for (size_t i = 0; i < f->transform_count; i++) {
-        t = blocker(f, t,
-                    placed); /* after as many steps as there are transforms, t is on a cycle */
+        t = upstream(f, t, placed);
     }
     /* Begin with the transform that the file names first. */
     const struct flow_transform *first = t;
-    for (const struct flow_transform *at = blocker(f, t, placed); at != t;
-         at = blocker(f, at, placed)) {
+    for (const struct flow_transform *at = upstream(f, t, placed); at != t;
+         at = upstream(f, at, placed)) {
         first = at < first ? at : first;
     }
-    /* blocker goes upstream, so names are put in front. */
+    /* This goes upstream, so names are put in front. */
     AUTO_BUF path = BUF_INIT(BUF_TEXT_MAX);
     buf_adds(&path, first->into->name);
     const struct flow_transform *at = first;
     do {
-        at = blocker(f, at, placed);
-        ASSERT(at != NULL);
+        at = upstream(f, at, placed);
         AUTO_BUF longer = BUF_INIT(BUF_TEXT_MAX);
         buf_addf(&longer, "%s -> %s", at->into->name, buf_c(&path));
         buf_clear(&path);
