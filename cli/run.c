@@ -187,6 +187,27 @@ static void free_live(struct live *live) {
     flow_free(live->flow);
 }
 
+/* What a service's log wants to know of it: which flow this is, and how it ended. */
+static void log_begin(const struct flow *flow) {
+    char version[HASH128_HEX_BYTES];
+    char store[LOG_VALUE_BYTES];
+    AUTO_BUF sources = BUF_INIT(BUF_TEXT_MAX);
+    for (size_t i = 0; i < flow->source_count; i++) {
+        buf_addf(&sources, "%s%s", i > 0 ? "," : "", flow->sources[i].name);
+    }
+    hash128_to_hex(flow->version, version);
+    log_info("run", "flow=%s store=%s sources=%s version=%s", flow->name,
+             log_value(str_of(flow->store), store), buf_c(&sources), version);
+}
+
+static void log_end(const struct flow *flow, const struct run_summary *s, const struct err *err) {
+    log_info("end",
+             "flow=%s ok=%s batches=%" PRId64 " records=%" PRId64 " rejected=%" PRId64
+             " troubles=%" PRId64 " failing=%" PRId64,
+             flow->name, err->code == ERR_NONE ? "true" : "false", s->batches, s->records,
+             s->rejected, s->troubles, s->failing_stages);
+}
+
 static int run_flow(const struct invocation *call, const struct run_options *given) {
     struct run_options options = *given;
     struct err err = ERR_INIT;
@@ -206,7 +227,14 @@ static int run_flow(const struct invocation *call, const struct run_options *giv
     options.stop = should_stop;
     options.progress = shows_progress ? progress : NULL;
     options.context = &live;
+    const bool logs = !options.once && isatty(STDERR_FILENO) != 1;
+    if (logs) {
+        log_begin(live.flow);
+    }
     enum err_code code = run_live(&live, &options, &summary, &err);
+    if (logs) {
+        log_end(live.flow, &summary, &err);
+    }
     if (shows_progress) {
         (void)fputs("\r\x1b[K", stderr);
     }

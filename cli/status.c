@@ -154,12 +154,22 @@ static enum err_code rejected_by(const struct opened *o, const struct flow_trans
 static const char *const kinds[] = {
     [TRANSFORM_MAP] = "map", [TRANSFORM_SUM] = "sum", [TRANSFORM_DERIVE] = "derive"};
 
+/* True when the store's rows were made by another definition than the flow now has: `run` refuses
+ * such a transform. */
+static bool is_changed(const struct flow_transform *t, struct store_statement *st) {
+    uint8_t definition[16];
+    hash128_to_bytes(t->definition, definition);
+    return !str_equal(store_column_str(st, 3),
+                      (struct str){(const char *)definition, sizeof(definition)});
+}
+
 static enum err_code state_of(const struct opened *o, const struct flow_transform *t,
                               struct facts *out, bool failed, struct err *err) {
     struct store_statement *st = NULL;
     enum err_code code = store_prepare(
-        o->store, "SELECT attempts, since_us, message FROM _plumb_transforms WHERE name = ?1", &st,
-        err);
+        o->store,
+        "SELECT attempts, since_us, message, definition FROM _plumb_transforms WHERE name = ?1",
+        &st, err);
     if (code != ERR_NONE) {
         return code;
     }
@@ -177,8 +187,12 @@ static enum err_code state_of(const struct opened *o, const struct flow_transfor
         } else {
             facts_null(out);
             facts_null(out);
-            facts_c(out, !known ? "has not run" : failed ? "some keys failed" : "ok");
-            facts_style(out, !known || failed ? STYLE_WARN : STYLE_GOOD);
+            const bool changed = known && is_changed(t, st);
+            facts_c(out, !known    ? "has not run"
+                         : changed ? "changed: plumb replay"
+                         : failed  ? "some keys failed"
+                                   : "ok");
+            facts_style(out, !known || changed || failed ? STYLE_WARN : STYLE_GOOD);
         }
     }
     store_statement_free(st);

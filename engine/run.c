@@ -1,4 +1,6 @@
 /* The loop: packages first, then what is behind, then wait. */
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/policy.h"
@@ -97,7 +99,9 @@ static enum err_code handle(struct run *r, struct package *p, struct err *err) {
     case PACKAGE_ERROR:
     case PACKAGE_TROUBLE:
         err_wrap(&p->out.trouble, "source '%s'", p->source->name);
-        log_error("source", &p->out.trouble);
+        if (!r->options.once) { /* the end of such a run tells it */
+            log_error("source", &p->out.trouble);
+        }
         x->has_ended = p->kind == PACKAGE_FAILED;
         break;
     case PACKAGE_WELL:
@@ -158,7 +162,9 @@ static enum err_code background(struct run *r, bool *worked, struct err *err) {
         if (policy_turn(code) != ACTION_RETRY) {
             return code;
         }
-        log_error("catch_up", err);
+        if (!r->options.once) {
+            log_error("catch_up", err);
+        }
         if (!turn_may_retry(r, attempt)) {
             return code;
         }
@@ -229,7 +235,40 @@ static enum err_code loop(struct run *r, struct err *err) {
     return ERR_NONE;
 }
 
-static enum err_code read_troubles(struct run *r, struct err *err) {
+/* One more thing that kept the run from finishing: alone it is the run's error, several are logged
+ * and counted. */
+static void tell_trouble(const struct run *r, int64_t *count, const struct err *one,
+                         struct err *err) {
+    if (++*count == 1) {
+        *err = *one;
+        return;
+    }
+    if (r->options.once && *count == 2) {
+        log_error("trouble", err);
+    }
+    if (r->options.once) {
+        log_error("trouble", one);
+    }
+}
+
+static void trouble_of(struct store_statement *st, struct err *out) {
+    struct str partition = store_column_str(st, 1);
+    char *name = mem_strndup(partition.ptr != NULL ? partition.ptr : "", partition.len);
+    struct str message = store_column_str(st, 3);
+    err_set(out, ERR_UNAVAILABLE, "%.*s", STR_FMT(message));
+    struct str place = store_column_str(st, 2);
+    err_where(out, "%.*s", STR_FMT(place));
+    /* No file is named twice. */
+    if (strstr(out->message, out->where) != NULL) {
+        err_where(out, "%s", "");
+    }
+    if (strstr(out->message, name) == NULL && strstr(out->where, name) == NULL) {
+        err_wrap(out, "%s", name);
+    }
+    mem_free(name);
+}
+
+static enum err_code read_troubles(struct run *r, int64_t *count, struct err *err) {
     struct store_statement *st = NULL;
     struct err query = ERR_INIT;
     enum err_code code = store_prepare(
@@ -238,33 +277,36 @@ static enum err_code read_troubles(struct run *r, struct err *err) {
     bool has_row = true;
     while (code == ERR_NONE && has_row) {
         code = store_step(st, &has_row, &query);
-        if (code == ERR_NONE && has_row && r->summary->troubles++ == 0) {
-            struct str partition = store_column_str(st, 1);
-            struct str message = store_column_str(st, 3);
-            struct str place = store_column_str(st, 2);
-            bool is_told = partition.len == 0 || str_equal(partition, place); /* not twice */
-            err_set(err, ERR_UNAVAILABLE, "%.*s%s%.*s", STR_FMT(is_told ? STR("") : partition),
-                    is_told ? "" : ": ", STR_FMT(message));
-            err_where(err, "%.*s", STR_FMT(place));
+        if (code == ERR_NONE && has_row) {
+            struct err one = ERR_INIT;
+            trouble_of(st, &one);
+            r->summary->troubles++;
+            tell_trouble(r, count, &one, err);
         }
     }
     store_statement_free(st);
     if (code != ERR_NONE) {
         *err = query;
     }
-    return err->code;
+    return code;
 }
 
 /* With once, what kept the run from finishing is the run's error. */
 static enum err_code verdict(struct run *r, struct err *err) {
+    int64_t count = 0;
     for (size_t i = 0; i < r->flow->transform_count; i++) {
         if (r->stages[i].attempts > 0) {
             r->summary->failing_stages++;
-            *err = r->stages[i].last;
+            tell_trouble(r, &count, &r->stages[i].last, err);
         }
     }
-    enum err_code code = read_troubles(r, err);
-    return r->options.once ? code : ERR_NONE;
+    enum err_code code = read_troubles(r, &count, err);
+    if (code == ERR_NONE && count > 1) {
+        err_set(err, err->code, "%lld troubles, told above; `plumb status %s` tells them again",
+                (long long)count, r->flow->path);
+        err_where(err, "%s", "");
+    }
+    return r->options.once ? err->code : ERR_NONE;
 }
 
 static void close_run(struct run *r) {

@@ -35,8 +35,10 @@ static enum err_code stage_failed(struct run *r, size_t index, const struct err 
     stage->noted = true;
     stage->last = *why;
     stage->next_try_us = clock_monotonic_us() + policy_backoff_us(stage->attempts);
-    log_warn("transform", "flow=%s stage=%s attempt=%lld class=%s error=\"%s\"", r->flow->name,
-             name, (long long)stage->attempts, err_class(why->code), why->message);
+    if (!r->options.once) { /* the end of such a run tells it */
+        log_warn("transform", "flow=%s stage=%s attempt=%lld class=%s error=\"%s\"", r->flow->name,
+                 name, (long long)stage->attempts, err_class(why->code), why->message);
+    }
     return store_transform_state(r->store, name, why, err);
 }
 
@@ -296,7 +298,9 @@ enum err_code turn_packages(struct run *r, struct turn_group *g, struct err *err
         if (policy_turn(code) != ACTION_RETRY) {
             return code;
         }
-        log_error("turn", err);
+        if (!r->options.once) {
+            log_error("turn", err);
+        }
         if (!turn_may_retry(r, attempt)) {
             return code;
         }

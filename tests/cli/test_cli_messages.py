@@ -1,8 +1,11 @@
 """What is said when a store cannot be used: which file it is, and what to do about it."""
 import json
 import os
+import re
 import shutil
+import signal
 import sqlite3
+import time
 
 import pytest
 
@@ -95,3 +98,85 @@ def test_check_refuses_a_store_it_does_not_know_as_run_does(plumb, flow):
     done = plumb.run("check", flow)
     assert done.code == 78 and "store 'postgres://localhost/hello' is not supported" in done.stderr
     assert done.stderr == plumb.run("run", flow, "--once").stderr
+
+
+# ---- a run's troubles ----
+
+def cut(flow, *names):
+    for name in names:
+        (flow / "data" / name).write_text("")
+
+
+@pytest.fixture(name="two")
+def two_files(plumb, tmp_path):
+    flow = tmp_path / "hello"
+    plumb.ok("init", flow)
+    text = (flow / "data" / "orders-1.jsonl").read_text()
+    (flow / "data" / "orders-2.jsonl").write_text("".join(reversed(text.splitlines(True))))
+    plumb.ok("run", flow, "--once")
+    return flow
+
+
+def test_one_trouble_is_told_once_and_its_file_too(plumb, two):
+    cut(two, "orders-1.jsonl")
+    told = said(plumb.run("run", two, "--once"))
+    assert told.count("orders-1.jsonl") == 1
+
+
+def test_several_troubles_are_logged_and_counted(plumb, two):
+    cut(two, "orders-1.jsonl", "orders-2.jsonl")
+    done = plumb.run("run", two, "--once")
+    lines = done.stderr.splitlines()
+    assert done.code == 1 and len(lines) == 3
+    assert all(f"orders-{i + 1}.jsonl" in line and "at=trouble" in line for i, line in enumerate(lines[:2]))
+    assert lines[2] == f"plumb: 2 troubles, told above; `plumb status {two}/flow.yaml` tells them again"
+
+
+def test_a_service_logs_how_it_begins_and_ends(plumb, flow):
+    running = plumb.start("run", flow)
+    try:
+        first = running.stderr.readline()
+    finally:
+        running.send_signal(signal.SIGTERM)
+        rest = running.communicate(timeout=30)[1]
+    text = [line if isinstance(line, str) else line.decode() for line in (first, rest)]
+    assert re.search(r"at=run flow=hello store=sqlite:hello.db sources=\w+ version=[0-9a-f]{32}$", text[0].rstrip())
+    assert re.search(r"at=end flow=hello ok=true batches=0 records=0 rejected=0 troubles=0 failing=0$", text[1].rstrip())
+
+
+def test_status_tells_that_a_transform_is_not_as_its_rows_were_made(plumb, flow):
+    def states():
+        facts = json.loads(plumb.ok("status", flow, "--json").stdout)
+        return {transform["transform"]: transform["state"] for transform in facts["transforms"]}
+
+    assert set(states().values()) == {"ok"}
+    text = (flow / "flow.yaml").read_text()
+    (flow / "flow.yaml").write_text(text.replace("total AS spent", "total * 2 AS spent"))
+    assert sorted(states().values()) == ["changed: plumb replay"] + ["ok"] * (len(states()) - 1)
+    assert "changed: plumb replay" in plumb.ok("status", flow).stdout
+    plumb.ok("replay", flow)
+    assert set(states().values()) == {"ok"}
+
+
+def test_a_second_writer_is_a_conflict_told_once(plumb, flow):
+    """What two machines on one network file system would do: the lock file keeps two processes of one machine apart."""
+    orders = flow / "data" / "orders-1.jsonl"
+    line = orders.read_text().splitlines(True)[0]
+    running = plumb.start("run", flow)
+    with orders.open("a") as file:
+        file.write(line)
+    connection = sqlite3.connect(flow / "hello.db", timeout=30)
+    deadline = time.monotonic() + 30
+    while connection.execute("SELECT records FROM _plumb_partitions").fetchone() != (7,) and time.monotonic() < deadline:
+        pass
+    connection.execute("UPDATE _plumb_partitions SET records = records + 1")
+    connection.commit()
+    connection.close()
+    with orders.open("a") as file:
+        file.write(line)
+    rest = running.communicate(timeout=30)[1]
+    text = rest if isinstance(rest, str) else rest.decode()
+    last = text.splitlines()[-1]
+    assert running.returncode == 1
+    assert last.endswith("another plumb is writing to this store (record 7 follows record 8)"), text
+    assert last.count("orders-1.jsonl") == 1 and text.count("record 7 follows record 8") == 1
