@@ -420,7 +420,7 @@ static void options_common_to_sources_have_good_defaults(void **state) {
     assert_int_equal(common.unknown, UNKNOWN_NOTE);
     assert_int_equal(common.batch_rows_max, 20000);
     assert_int_equal(common.batch_bytes_max, 4194304);
-    assert_int_equal(common.record_bytes_max, 16777216);
+    assert_int_equal(common.record_bytes_max, 4194304);
     arena_release(&arena);
 }
 

@@ -18,7 +18,7 @@ const struct option source_common_options[] = {
                 .max = (int64_t)64 << 20, .flags = OPTION_ADVANCED,
                 .doc = "A batch is closed once its raw records hold this much. Memory in use "
                        "grows with it, however long the backlog is."),
-    OPTION_SIZE(struct source_common, record_bytes_max, .def = "16MiB", .min = 1024,
+    OPTION_SIZE(struct source_common, record_bytes_max, .def = "4MiB", .min = 1024,
                 .max = (int64_t)64 << 20, .flags = OPTION_ADVANCED,
                 .doc = "A longer record is set aside as `too_large`: its beginning and where the "
                        "rest is are kept, and the source goes on behind it."),

@@ -12,6 +12,7 @@ from badinput import (GOOD_AFTER, GOOD_BEFORE, assert_audit, assert_memory, asse
 MIB_MAX = 150
 MIB = 1 << 20
 LINE = 100 * MIB
+BELOW_LIMIT = 4 * MIB - 64  # of a value, so that its record is just within the default record_bytes_max
 
 
 def write_text_line(path, open_file=open):
@@ -84,11 +85,11 @@ def test_many_records_below_the_limit_stay_bounded_too(plumb, make_flow):
     (flow / "data").mkdir()
     with open(flow / "data" / "a.jsonl", "wb") as file:
         for number in range(8):
-            file.write(b'{"id": %d, "v": "' % number + b"x" * (15 * MIB) + b'"}\n')
+            file.write(b'{"id": %d, "v": "' % number + b"x" * BELOW_LIMIT + b'"}\n')
     code, mib, text = measured_run(plumb, flow)
     assert code == 0, text
-    print(f"eight records of 15 MiB: {mib:.0f} MiB")
+    print(f"eight records of just under 4 MiB: {mib:.0f} MiB")
     if not is_instrumented(plumb):
-        assert_memory(mib, 8 * 15 + 280)  # in flight: three raw batches and their rows
+        assert_memory(mib, MIB_MAX)  # in flight: three raw batches and their rows
     after = run(plumb, flow)
-    assert [(row[0], len(row[1])) for row in after.table] == [(number, 15 * MIB) for number in range(8)]
+    assert [(row[0], len(row[1])) for row in after.table] == [(number, BELOW_LIMIT) for number in range(8)]
