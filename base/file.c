@@ -86,6 +86,7 @@ static void fill_info(const struct stat *from, struct file_info *out) {
         .inode = (uint64_t)from->st_ino,
         .size = (int64_t)from->st_size,
         .modified_us = (int64_t)from->st_mtim.tv_sec * 1000000 + from->st_mtim.tv_nsec / 1000,
+        .changed_us = (int64_t)from->st_ctim.tv_sec * 1000000 + from->st_ctim.tv_nsec / 1000,
         .is_regular = S_ISREG(from->st_mode),
         .is_directory = S_ISDIR(from->st_mode),
     };

@@ -12,6 +12,7 @@ struct file_info {
     uint64_t inode;
     int64_t size;
     int64_t modified_us;
+    int64_t changed_us; /* contents, name or permission: ctime */
     bool is_regular;
     bool is_directory;
 };

@@ -150,9 +150,10 @@ static enum err_code add_name(struct glob *g, const char *directory, struct str 
     char *path = mem_printf("%s%.*s", directory, STR_FMT(name));
     struct stat info;
     bool there = stat(path, &info) == 0;
+    bool hidden = !there && errno == EACCES; /* whoever wants to read it will be told */
     bool last = part + 1 == g->part_count;
     enum err_code code = ERR_NONE;
-    if (there && last && !S_ISDIR(info.st_mode)) {
+    if (last && (hidden || (there && !S_ISDIR(info.st_mode)))) {
         return add_found(g, path);
     }
     if (there && !last && S_ISDIR(info.st_mode)) {

@@ -120,9 +120,9 @@ const struct component source_file = {
     .doc =
         "Every file is read once, from its start to its end, in the order of the names; the place "
         "reached is kept in the store together with the records, so that a restart goes on exactly "
-        "there. A file keeps its identity when it is renamed, and when it is copied to another "
-        "disk "
-        "under the same name.\n\n"
+        "there. A file keeps its identity when it is renamed, when it is compressed or "
+        "decompressed where it is (`access.log-1`, `access.log-1.gz`), and when it is copied to "
+        "another disk under the same name.\n\n"
         "`run --once` reads what is there and ends. `run` goes on looking for new files and for "
         "appended lines. The last line of a file counts without its newline once nobody has "
         "written "
@@ -144,25 +144,11 @@ const struct component source_file = {
 
 /* ---- configuration ---- */
 
-/* The name without the ending of a compressed file. */
-static struct str name_stem(const char *path) {
-    static const char *const endings[] = {".gz", ".gzip", ".zst", ".zstd"};
-    struct str s = str_of(path);
-    for (size_t i = 0; i < ARRAY_COUNT(endings); i++) {
-        struct str ending = str_of(endings[i]);
-        if (str_ends_with(s, ending)) {
-            s.len -= ending.len;
-            break;
-        }
-    }
-    return s;
-}
-
 static enum file_format conf_format(const struct file_conf *c) {
     if (c->format != FORMAT_AUTO) {
         return (enum file_format)c->format;
     }
-    struct str stem = name_stem(c->path);
+    struct str stem = file_name_stem(c->path);
     if (str_ends_with(stem, STR(".jsonl")) || str_ends_with(stem, STR(".ndjson")) ||
         str_ends_with(stem, STR(".json"))) {
         return FORMAT_JSONL;
@@ -177,7 +163,7 @@ static char conf_delimiter(const struct file_conf *c) {
     if (c->delimiter != 0) {
         return c->delimiter;
     }
-    return str_ends_with(name_stem(c->path), STR(".tsv")) ? '\t' : ',';
+    return str_ends_with(file_name_stem(c->path), STR(".tsv")) ? '\t' : ',';
 }
 
 /* An option that says nothing in this format is a misunderstanding. */
@@ -284,7 +270,7 @@ static enum err_code file_source_open(const void *conf, const struct source_env 
     const bool csv = conf_format(c) == FORMAT_CSV;
     file_reader_init(&s->reader, &s->set, env->record_bytes_max, csv ? conf_delimiter(c) : '\0',
                      c->quote);
-    s->reader.compression = (enum file_compression)c->compression;
+    s->set.compression = (enum file_compression)c->compression;
     s->reader.verify = c->verify;
     for (size_t i = 0; i < env->cursor_count; i++) {
         enum err_code code = file_set_add_cursor(&s->set, &env->cursors[i], err);
@@ -458,6 +444,9 @@ static enum err_code file_source_next(void *source, const struct source_limit *l
             give_batch(s, p, &mark, out);
             *state = SOURCE_BATCH;
             return ERR_NONE;
+        }
+        if (p->has_cursor && mark.raw_size != p->mark.raw_size) {
+            p->moved = p->news = true; /* known to be read to its end after a restart, too */
         }
         p->mark = mark; /* no records, but a newline may have been passed */
     }

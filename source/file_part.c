@@ -2,6 +2,7 @@
  * base/json; every number is checked for its range before it is believed. */
 #include "source/file_part.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 
-#define CURSOR_VERSION     1
+#define CURSOR_VERSION     2
 #define FINGERPRINT_DIGITS 16
 
 struct file_part *file_part_new(const char *name, const char *path) {
@@ -147,14 +148,47 @@ void file_part_write_cursor(const struct file_part *p, const struct file_mark *m
     json_end_object(&w);
 }
 
-enum err_code file_fingerprint(int fd, size_t len, uint64_t *out, size_t *got, struct err *err) {
+enum err_code file_head(int fd, enum file_compression compression, char *out, size_t len,
+                        size_t *got, struct err *err) {
+    struct file_stream *stream = NULL;
+    enum file_stream_state state = STREAM_OPEN;
+    size_t have = 0;
+    enum err_code code = file_stream_open(fd, compression, 0, &stream, err);
+    while (code == ERR_NONE && have < len && state == STREAM_OPEN) {
+        size_t step = 0;
+        code = file_stream_read(stream, out + have, len - have, &step, &state, err);
+        have += code == ERR_NONE ? step : 0;
+    }
+    file_stream_close(stream);
+    if (code == ERR_NONE) {
+        *got = have;
+    }
+    return code;
+}
+
+enum err_code file_fingerprint(int fd, enum file_compression compression, size_t len, uint64_t *out,
+                               size_t *got, struct err *err) {
     char head[FILE_FINGERPRINT_BYTES];
     ASSERT(len <= sizeof(head));
-    enum err_code code = file_read_at(fd, 0, head, len, got, err);
+    enum err_code code = file_head(fd, compression, head, len, got, err);
     if (code == ERR_NONE) {
         *out = hash64_of(head, *got);
     }
     return code;
+}
+
+const char *const file_endings[] = {".gz", ".gzip", ".zst", ".zstd", NULL};
+
+struct str file_name_stem(const char *path) {
+    struct str s = str_of(path);
+    for (size_t i = 0; file_endings[i] != NULL; i++) {
+        struct str ending = str_of(file_endings[i]);
+        if (str_ends_with(s, ending)) {
+            s.len -= ending.len;
+            break;
+        }
+    }
+    return s;
 }
 
 bool file_part_has_unread(const struct file_part *p) {
@@ -181,6 +215,15 @@ void file_part_set_trouble(struct file_part *p, enum err_code code, const char *
     }
     (void)err_set(p->trouble, code, "%s", text); /* the class is told, not returned */
     err_where(p->trouble, "%s", p->path);
+}
+
+void file_part_set_unreadable(struct file_part *p, const struct err *cause) {
+    const bool denied = cause->origin == EACCES || cause->origin == EPERM;
+    char reason[ERR_MESSAGE_BYTES];
+    (void)snprintf(reason, sizeof(reason), "%s",
+                   denied ? "permission denied; give permission and it is taken up"
+                          : cause->message);
+    file_part_set_trouble(p, ERR_INPUT, "cannot be read: %s. The other files go on", reason);
 }
 
 int file_part_compare_age(const struct file_part *a, const struct file_part *b) {

@@ -2,10 +2,10 @@
  *
  * What is durable about it is its cursor, JSON:
  *
- *   v            1
+ *   v            2
  *   path         where the file was found last, if that is not the partition's name
  *   dev, ino     device and inode
- *   fp, fp_len   XXH3-64 (hex) of the file's first fp_len bytes as stored
+ *   fp, fp_len   XXH3-64 (hex) of the file's first fp_len bytes, decompressed
  *   offset       decompressed bytes taken
  *   line         lines taken
  *   records      records given
@@ -71,14 +71,23 @@ MUST_CHECK enum err_code file_part_from_cursor(const struct source_cursor *c,
 /* The cursor of p as if it stood at mark. */
 void file_part_write_cursor(const struct file_part *p, const struct file_mark *mark,
                             struct buf *out);
-/* Hash of the first len bytes; *got < len when the file is shorter. */
-MUST_CHECK enum err_code file_fingerprint(int fd, size_t len, uint64_t *out, size_t *got,
-                                          struct err *err);
+/* The first len bytes, decompressed; *got < len when the file is shorter, cut or damaged. */
+MUST_CHECK enum err_code file_head(int fd, enum file_compression compression, char *out, size_t len,
+                                   size_t *got, struct err *err);
+/* Hash of the head; len at most FILE_FINGERPRINT_BYTES. */
+MUST_CHECK enum err_code file_fingerprint(int fd, enum file_compression compression, size_t len,
+                                          uint64_t *out, size_t *got, struct err *err);
+/* NULL-terminated: ".gz", ".gzip", ".zst", ".zstd". */
+extern const char *const file_endings[];
+/* The name without such an ending. */
+struct str file_name_stem(const char *path);
 /* Whether there is more to read than was read, by size. */
 bool file_part_has_unread(const struct file_part *p);
 /* Notes a trouble to be told once; a repetition of the one told last is dropped. */
 void file_part_set_trouble(struct file_part *p, enum err_code code, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
+/* The trouble of a file that may not be read. */
+void file_part_set_unreadable(struct file_part *p, const struct err *cause);
 /* Later generations of a path come after earlier ones: "a", "a@2", ..., "a@10". */
 int file_part_compare_age(const struct file_part *a, const struct file_part *b);
 

@@ -4,6 +4,7 @@
  * (its mark) is handed back and only put in place when the caller has everything it needs. */
 #include "source/file_reader.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define EXPLAIN_BYTES 160
@@ -177,10 +178,14 @@ static enum err_code open_part(struct file_reader *r, struct file_part *p, bool 
                                struct err *err) {
     enum err_code code = file_set_open(r->set, p, err);
     if (code == ERR_CONFIG) {
-        char message[ERR_MESSAGE_BYTES];
-        memcpy(message, err->message, sizeof(message));
+        const struct err cause = *err;
         err_clear(err);
-        file_part_set_trouble(p, ERR_INPUT, "%s; the other files go on", message);
+        p->seen = false; /* tried again by every scan */
+        if (cause.origin == ENOENT) {
+            file_part_set_trouble(p, ERR_INPUT, "%s; the other files go on", cause.message);
+        } else {
+            file_part_set_unreadable(p, &cause);
+        }
         return ERR_NONE;
     }
     if (code != ERR_NONE) {
@@ -198,9 +203,9 @@ static enum err_code open_part(struct file_reader *r, struct file_part *p, bool 
         return ERR_NONE;
     }
     if (p->compression == COMPRESSION_AUTO ||
-        (p->mark.at.offset == 0 && r->compression == COMPRESSION_AUTO)) {
-        p->compression = r->compression;
-        if (r->compression == COMPRESSION_AUTO) {
+        (p->mark.at.offset == 0 && r->set->compression == COMPRESSION_AUTO)) {
+        p->compression = r->set->compression;
+        if (r->set->compression == COMPRESSION_AUTO) {
             code = file_compression_detect(p->fd, &p->compression, err);
         }
     }
@@ -288,14 +293,14 @@ static void note_end(struct file_reader *r, struct file_part *p, enum frame_resu
 /* Notes the fingerprint of what was taken. */
 static enum err_code take_fingerprint(const struct file_part *p, struct file_mark *mark,
                                       struct err *err) {
-    int64_t known = is_packed(p) ? p->size : mark->at.offset;
-    size_t want = known < FILE_FINGERPRINT_BYTES ? (size_t)known : FILE_FINGERPRINT_BYTES;
+    size_t want =
+        mark->at.offset < FILE_FINGERPRINT_BYTES ? (size_t)mark->at.offset : FILE_FINGERPRINT_BYTES;
     if (want == mark->fingerprint_len) {
         return ERR_NONE;
     }
     uint64_t fingerprint = 0;
     size_t got = 0;
-    enum err_code code = file_fingerprint(p->fd, want, &fingerprint, &got, err);
+    enum err_code code = file_fingerprint(p->fd, p->compression, want, &fingerprint, &got, err);
     if (code == ERR_NONE) {
         mark->fingerprint = fingerprint;
         mark->fingerprint_len = got;

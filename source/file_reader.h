@@ -13,8 +13,7 @@
 struct file_reader {
     struct file_set *set; /* borrowed */
     bool csv;
-    bool verify;                       /* compressed files before their first record */
-    enum file_compression compression; /* of all files, or AUTO */
+    bool verify; /* compressed files before their first record */
     struct file_frames frames;
     struct file_part *active; /* whose bytes the frames hold; NULL: nobody's */
     struct buf header;        /* of the active CSV file */

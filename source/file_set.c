@@ -1,86 +1,16 @@
-/* How it works: a scan has three passes over the files the pattern matches. First every file looks
- * for the partition with its inode, which finds what was read before and what was renamed. What is
- * left looks for a partition under its path, which finds files restored with another inode. What is
- * still left is new. A partition is only believed to be the same file when the beginning of the
- * file still has the partition's fingerprint; that is read again whenever size or time of the file
- * changed. Three hash indexes over the partitions (by path, inode, name) live as long as the scan.
- */
+/* How it works: a scan lists what the pattern matches, finds out which file is which partition
+ * (file_match.c), and notes for every partition whether there is something to read or to tell.
+ * Three hash indexes over the partitions (by path, inode, name) live as long as the scan. */
 #include "source/file_set.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/hash.h"
+#include "source/file_match.h"
 
 #define REFUSED_SHOWN_BYTES 200
-
-struct found {
-    const char *path; /* relative; view into full */
-    const char *full;
-    struct file_info info;
-    struct file_part *part;    /* NULL: not known yet */
-    bool alias;                /* another name of a file that has its turn already */
-    enum file_verdict verdict; /* about part */
-};
-
-struct scan {
-    struct file_set *set;
-    struct found *found;
-    size_t count;
-    int64_t now_us; /* monotonic */
-};
-
-/* ---- hash indexes: open addressing, several entries may have one key ---- */
-
-struct file_index {
-    struct file_part **slots;
-    size_t mask;
-};
-
-static struct file_index *index_new(size_t entries) {
-    size_t slots = 16;
-    while (slots < entries * 2) {
-        slots *= 2;
-    }
-    struct file_index *x = mem_alloc(sizeof(*x));
-    x->slots = mem_alloc_array(slots, sizeof(struct file_part *));
-    x->mask = slots - 1;
-    return x;
-}
-
-static void index_free(struct file_index **x) {
-    if (*x != NULL) {
-        mem_free((*x)->slots);
-        mem_free(*x);
-        *x = NULL;
-    }
-}
-
-static void index_add(struct file_index *x, uint64_t hash, struct file_part *p) {
-    size_t i = (size_t)hash & x->mask;
-    while (x->slots[i] != NULL) {
-        i = (i + 1) & x->mask;
-    }
-    x->slots[i] = p;
-}
-
-/* Entries that may have the hash, one after the other; start with *at = the hash. NULL at the end.
- */
-static struct file_part *index_next(const struct file_index *x, size_t *at) {
-    struct file_part *p = x->slots[*at & x->mask];
-    *at = (*at & x->mask) + 1;
-    return p;
-}
-
-static uint64_t hash_text(const char *text) {
-    return hash64_of(text, strlen(text));
-}
-
-static uint64_t hash_inode(uint64_t device, uint64_t inode) {
-    const uint64_t both[2] = {device, inode};
-    return hash64_of(both, sizeof(both));
-}
 
 /* ---- the set ---- */
 
@@ -98,9 +28,9 @@ void file_set_release(struct file_set *s) {
     mem_free(s->refused);
     mem_free(s->parts);
     mem_free(s->order);
-    index_free(&s->by_path);
-    index_free(&s->by_inode);
-    index_free(&s->by_name);
+    file_index_free(&s->by_path);
+    file_index_free(&s->by_inode);
+    file_index_free(&s->by_name);
     *s = (struct file_set){0};
 }
 
@@ -160,153 +90,19 @@ void file_set_note_unread(struct file_set *s, struct file_part *p, int64_t bytes
     p->unread = unread;
 }
 
-/* ---- which file is which ---- */
-
-/* Compares what was read of p with the file found. */
-static enum err_code judge(const struct file_part *p, const struct found *f, enum file_verdict *out,
-                           struct err *err) {
-    const bool packed = p->compression == COMPRESSION_GZIP || p->compression == COMPRESSION_ZSTD;
-    bool same_inode = p->device == f->info.device && p->inode == f->info.inode;
-    if (p->seen && same_inode && p->size == f->info.size && p->modified_us == f->info.modified_us) {
-        *out = p->verdict;
-        return ERR_NONE;
-    }
-    uint64_t fingerprint = 0;
-    size_t got = 0;
-    if (p->mark.fingerprint_len > 0 && f->info.size >= (int64_t)p->mark.fingerprint_len) {
-        AUTO_FD fd = -1;
-        enum err_code code = file_open_read(f->full, &fd, err);
-        if (code == ERR_NONE) {
-            code = file_fingerprint(fd, p->mark.fingerprint_len, &fingerprint, &got, err);
-        }
-        if (code == ERR_CONFIG) {
-            /* Gone or not readable: reading it will tell. */
-            err_clear(err);
-            *out = same_inode ? FILE_SAME : FILE_CHANGED;
-            return ERR_NONE;
-        }
-        if (code != ERR_NONE) {
-            return code;
-        }
-    }
-    bool begins_same =
-        got == p->mark.fingerprint_len && (got == 0 || fingerprint == p->mark.fingerprint);
-    int64_t least = packed ? (int64_t)p->mark.fingerprint_len : p->mark.at.offset;
-    if (f->info.size < least && (begins_same || same_inode)) {
-        *out = FILE_SHRANK;
-    } else {
-        *out = begins_same ? FILE_SAME : FILE_CHANGED;
-    }
-    return ERR_NONE;
-}
-
-/* Takes p for f if it is a better choice than the one before: the same file rather than an altered
- * one, then the same path, then the later generation. */
-static void consider(struct found *f, struct file_part *p, enum file_verdict verdict) {
-    struct file_part *other = f->part;
-    if (other != NULL) {
-        bool same = verdict == FILE_SAME;
-        bool other_same = f->verdict == FILE_SAME;
-        bool path = strcmp(p->path, f->path) == 0;
-        bool other_path = strcmp(other->path, f->path) == 0;
-        if (same != other_same   ? other_same
-            : path != other_path ? other_path
-                                 : file_part_compare_age(p, other) < 0) {
-            return;
-        }
-    }
-    f->part = p;
-    f->verdict = verdict;
-}
-
-/* Pass 1: by inode, under any path. A file that was altered in place is one of its path only: an
- * inode may be used again for another file. */
-static enum err_code match_inode(struct file_set *s, struct found *f, struct err *err) {
-    size_t at = (size_t)hash_inode(f->info.device, f->info.inode);
-    for (struct file_part *p = index_next(s->by_inode, &at); p != NULL;
-         p = index_next(s->by_inode, &at)) {
-        if (p->device != f->info.device || p->inode != f->info.inode || p->ended) {
-            continue;
-        }
-        enum file_verdict verdict = FILE_CHANGED;
-        enum err_code code = judge(p, f, &verdict, err);
-        if (code != ERR_NONE) {
-            return code;
-        }
-        if (verdict == FILE_SAME || strcmp(p->path, f->path) == 0) {
-            consider(f, p, verdict);
-        }
-    }
-    if (f->part != NULL && f->part->present) {
-        f->alias = f->verdict == FILE_SAME;
-        f->part = NULL;
-    }
-    if (f->part != NULL) {
-        f->part->present = true;
-    }
-    return ERR_NONE;
-}
-
-/* Pass 2: by path, with another inode. */
-static enum err_code match_path(struct file_set *s, struct found *f, struct err *err) {
-    size_t at = (size_t)hash_text(f->path);
-    for (struct file_part *p = index_next(s->by_path, &at); p != NULL;
-         p = index_next(s->by_path, &at)) {
-        if (strcmp(p->path, f->path) != 0 || p->ended || p->present) {
-            continue;
-        }
-        enum file_verdict verdict = FILE_CHANGED;
-        enum err_code code = judge(p, f, &verdict, err);
-        if (code != ERR_NONE) {
-            return code;
-        }
-        consider(f, p, verdict);
-    }
-    if (f->part != NULL && f->verdict == FILE_CHANGED) {
-        f->part = NULL; /* another file took the place: rotation */
-    }
-    if (f->part != NULL) {
-        f->part->present = true;
-    }
-    return ERR_NONE;
-}
-
-static bool name_taken(const struct file_set *s, const char *name) {
-    size_t at = (size_t)hash_text(name);
-    for (const struct file_part *p = index_next(s->by_name, &at); p != NULL;
-         p = index_next(s->by_name, &at)) {
-        if (strcmp(p->name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Whether a file that is new has its turn already, under another name. */
-static bool is_link(const struct file_set *s, const struct found *f) {
-    size_t at = (size_t)hash_inode(f->info.device, f->info.inode);
-    for (const struct file_part *p = index_next(s->by_inode, &at); p != NULL;
-         p = index_next(s->by_inode, &at)) {
-        if (p->device == f->info.device && p->inode == f->info.inode && p->present) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Pass 3: a new partition, named after its path and generation. */
+/* A new partition, named after its path and generation. */
 static struct file_part *new_generation(struct file_set *s, const struct found *f) {
     char name[BATCH_PARTITION_BYTES_MAX];
     (void)snprintf(name, sizeof(name), "%s", f->path);
-    for (size_t n = 2; name_taken(s, name); n++) {
+    for (size_t n = 2; file_match_name_taken(s, name); n++) {
         (void)snprintf(name, sizeof(name), "%s@%zu", f->path, n);
     }
     struct file_part *p = file_part_new(name, f->path);
     add_part(s, p);
     p->device = f->info.device;
     p->inode = f->info.inode;
-    index_add(s->by_name, hash_text(name), p);
-    index_add(s->by_inode, hash_inode(p->device, p->inode), p);
+    file_index_add_path(s->by_name, name, p);
+    file_index_add_inode(s->by_inode, p);
     p->present = true;
     return p;
 }
@@ -351,14 +147,7 @@ static struct file_part *restart_truncated(struct file_set *s, const struct foun
 static void note_seen(struct file_set *s, const struct scan *scan, struct found *f) {
     struct file_part *p = f->part;
     const struct file_info *info = &f->info;
-    bool same_inode = p->device == info->device && p->inode == info->inode;
-    bool changed =
-        !p->seen || !same_inode || p->size != info->size || p->modified_us != info->modified_us;
-    if (!same_inode) {
-        file_set_close(s, p);
-        p->device = info->device;
-        p->inode = info->inode;
-    }
+    bool changed = !p->seen || p->size != info->size || p->modified_us != info->modified_us;
     if (strcmp(p->path, f->path) != 0) {
         mem_free(p->path);
         p->path = mem_strdup(f->path);
@@ -463,6 +252,7 @@ static void refuse_path(struct file_set *s, const struct found *f) {
         p->device = f->info.device;
         p->inode = f->info.inode;
     }
+    p->present = true;
     file_part_set_trouble(p, ERR_INPUT,
                           "the path of a file must be UTF-8 of at most %d bytes; rename the file, "
                           "or narrow the path option",
@@ -477,6 +267,10 @@ static enum err_code list_files(struct scan *scan, const struct file_list *list,
         f->path = relative_path(scan->set, f->full);
         enum err_code code = file_info_of(f->full, &f->info, err);
         if (code == ERR_CONFIG) {
+            if (err->origin != ENOENT && str_is_utf8(str_of(f->path)) &&
+                strlen(f->path) <= FILE_PATH_BYTES_MAX) {
+                file_match_refuse(scan->set, f->path, err);
+            }
             err_clear(err); /* gone since it was listed, or a dangling link */
             continue;
         }
@@ -496,37 +290,19 @@ static enum err_code list_files(struct scan *scan, const struct file_list *list,
 }
 
 static void build_indexes(struct file_set *s, size_t more) {
-    index_free(&s->by_path);
-    index_free(&s->by_inode);
-    index_free(&s->by_name);
-    s->by_path = index_new(s->count);
-    s->by_inode = index_new(s->count + more);
-    s->by_name = index_new(s->count + more);
+    file_index_free(&s->by_path);
+    file_index_free(&s->by_inode);
+    file_index_free(&s->by_name);
+    s->by_path = file_index_new(s->count);
+    s->by_inode = file_index_new(s->count + more);
+    s->by_name = file_index_new(s->count + more);
     for (size_t i = 0; i < s->count; i++) {
         struct file_part *p = s->parts[i];
         p->present = false;
-        index_add(s->by_path, hash_text(p->path), p);
-        index_add(s->by_inode, hash_inode(p->device, p->inode), p);
-        index_add(s->by_name, hash_text(p->name), p);
+        file_index_add_path(s->by_path, p->path, p);
+        file_index_add_inode(s->by_inode, p);
+        file_index_add_path(s->by_name, p->name, p);
     }
-}
-
-static enum err_code match_all(struct scan *scan, struct err *err) {
-    for (size_t i = 0; i < scan->count; i++) {
-        enum err_code code = match_inode(scan->set, &scan->found[i], err);
-        if (code != ERR_NONE) {
-            return code;
-        }
-    }
-    for (size_t i = 0; i < scan->count; i++) {
-        struct found *f = &scan->found[i];
-        enum err_code code =
-            f->part == NULL && !f->alias ? match_path(scan->set, f, err) : ERR_NONE;
-        if (code != ERR_NONE) {
-            return code;
-        }
-    }
-    return ERR_NONE;
 }
 
 static void add_to_order(struct file_set *s, struct file_part *p) {
@@ -552,11 +328,12 @@ static enum err_code settle_all(struct scan *scan, struct err *err) {
         }
     }
     for (size_t i = 0; i < s->refused_count; i++) {
+        s->refused[i]->told = s->refused[i]->present ? s->refused[i]->told : 0;
         add_to_order(s, s->refused[i]); /* choose_part passes over those without trouble */
     }
     for (size_t i = 0; i < scan->count; i++) {
         struct found *f = &scan->found[i];
-        if (f->alias || (f->part == NULL && is_link(s, f))) {
+        if (f->passed || (f->part == NULL && file_match_is_link(s, f))) {
             continue;
         }
         if (f->part == NULL) {
@@ -583,11 +360,14 @@ enum err_code file_set_scan(struct file_set *s, struct err *err) {
     if (code != ERR_NONE) {
         return code;
     }
+    for (size_t i = 0; i < s->refused_count; i++) {
+        s->refused[i]->present = false;
+    }
     struct scan scan = {.set = s, .now_us = clock_monotonic_us()};
     code = list_files(&scan, &list, err);
     if (code == ERR_NONE) {
         build_indexes(s, scan.count);
-        code = match_all(&scan, err);
+        code = file_match_all(&scan, err);
     }
     if (code == ERR_NONE) {
         s->matched = scan.count + s->refused_count;

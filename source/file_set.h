@@ -3,7 +3,8 @@
  * file_set_scan looks at the directory and gives every file its partition: the same inode and the
  * same beginning is the same file, even under another name (rotation); the same path, the same
  * beginning and at least the size read is the same file, even with another inode (restored, checked
- * out again); everything else is new. A new file at a path that had another one is the path's next
+ * out again); and so it is when it has vanished from its path and is there with .gz or .zst added
+ * or taken away (compressed after rotation); everything else is new. A new file at a path that had another one is the path's next
  * generation, partition "path@2". */
 #ifndef PLUMB_SOURCE_FILE_SET_H
 #define PLUMB_SOURCE_FILE_SET_H
@@ -18,10 +19,11 @@ struct file_set {
     const char *pattern;   /* relative to directory, or absolute */
     const char *directory; /* of the flow */
     bool once, follow;
+    enum file_compression compression; /* of all files, or AUTO */
     /* State. */
     struct file_part **parts; /* owned */
     size_t count, capacity;
-    struct file_part **refused; /* owned: files whose paths cannot be partitions; never read */
+    struct file_part **refused; /* owned: files that may not be read or named; never read */
     size_t refused_count;
     struct file_part **order; /* what the last scan found, in order of reading; borrowed */
     size_t order_count, order_capacity;

@@ -79,7 +79,8 @@ def test_an_unreadable_file_is_that_files_trouble(plumb, flow):
     closed.chmod(0)
     first = run(plumb, flow)
     assert_nothing_lost(first, GOOD_BEFORE + GOOD_AFTER)
-    assert_trouble(first, "data/2-closed.jsonl", r"(?i)permission denied.*; the other files go on")
+    assert_trouble(first, "data/2-closed.jsonl", r"^cannot be read: permission denied; give permission and it is taken "
+                   r"up\. The other files go on$")
     closed.chmod(0o600)
     mended = run(plumb, flow)
     assert_nothing_lost(mended, GOOD_BEFORE + [10] + GOOD_AFTER)
