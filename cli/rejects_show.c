@@ -166,7 +166,9 @@ static int print_text(const struct found *f, int64_t id, const struct batch *b) 
     line(&o, "source", f->source);
     line(&o, "partition", f->partition_name);
     output_number(f->record, number);
-    line(&o, "record", number);
+    char *record_number = mem_printf("%s, counted from 0", number);
+    line(&o, "record", record_number);
+    mem_free(record_number);
     output_number(f->seq, number);
     line(&o, "batch", number);
     line(&o, "transform", f->transform);

@@ -140,6 +140,15 @@ static void show_summary(const struct flow *flow, const struct run_summary *s, b
         add_field(o, "rejected", s->rejected, STYLE_WARN);
     }
     output_add(o, ", %s\n", duration);
+    if (s->mostly_rejects[0] != '\0') {
+        char rejected[OUTPUT_NUMBER_BYTES];
+        char rows[OUTPUT_NUMBER_BYTES];
+        output_number(s->mostly_rejected, rejected);
+        output_number(s->mostly_rows, rows);
+        output_styled(o, STYLE_WARN, "  warning: transform '%s' rejected %s of %s rows",
+                      s->mostly_rejects, rejected, rows);
+        output_add(o, ", most often for: %s\n", s->mostly_reason);
+    }
     if (s->rejected > 0) {
         output_add(o, "  'plumb rejects %s' shows what was set aside and why\n", flow->path);
     }

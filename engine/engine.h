@@ -12,9 +12,11 @@
 
 #define ENGINE_IDLE_US 200000 /* longest wait between looks at the queues and at `stop` */
 /* Batches that wait share a turn, and its one fsync, until so many rows have come together. */
-#define TURN_ROWS_MAX      50000
-#define RETAIN_EVERY_TURNS 50
-#define RETAIN_BATCHES     500
+#define TURN_ROWS_MAX        50000
+#define RETAIN_EVERY_TURNS   50
+#define RETAIN_BATCHES       500
+#define MOSTLY_ROWS_MIN      100 /* of one map, before a warning that most are rejected */
+#define SUMMARY_REASON_BYTES 160
 
 struct run_summary {
     int64_t turns;
@@ -25,6 +27,11 @@ struct run_summary {
     int64_t failing_stages; /* transforms that wait with their input kept */
     int64_t duration_us;
     int64_t first_commit_us; /* from the call to the first commit; -1 if none */
+    /* A map that rejected more than half of its rows (MOSTLY_ROWS_MIN at least), with the reason it
+     * gave most often; "" if none. */
+    char mostly_rejects[FLOW_NAME_BYTES_MAX + 1];
+    char mostly_reason[SUMMARY_REASON_BYTES];
+    int64_t mostly_rejected, mostly_rows;
 };
 
 struct run_options {

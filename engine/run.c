@@ -70,6 +70,11 @@ static enum err_code open_run(struct run *r, struct err *err) {
     if (code == ERR_NONE) {
         code = forget_troubles(r, err);
     }
+    bool found = false;
+    if (code == ERR_NONE && !r->options.replay) {
+        code = store_get_i64(r->store, "SELECT max(id) FROM _plumb_batches", &r->batch_before,
+                             &found, err);
+    }
     return code == ERR_NONE ? open_sources(r, err) : code;
 }
 
@@ -291,6 +296,35 @@ static enum err_code read_troubles(struct run *r, int64_t *count, struct err *er
     return code;
 }
 
+/* A flow whose map rejects nearly all is most often a flow with a mistake. */
+static enum err_code note_mostly_rejected(struct run *r, struct err *err) {
+    struct store_statement *st = NULL;
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    buf_addf(
+        &sql,
+        "SELECT l.transform, sum(l.rejected), sum(l.rows_in), (SELECT r.reason || coalesce(': ' || "
+        "r.message, '') FROM _plumb_rejects r WHERE r.batch > ?1 AND r.transform = l.transform "
+        "GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1) FROM _plumb_ledger l WHERE l.batch > "
+        "?1 GROUP BY 1 HAVING sum(l.rows_in) >= %d AND 2 * sum(l.rejected) > sum(l.rows_in) "
+        "ORDER BY 2 DESC, 1 LIMIT 1",
+        MOSTLY_ROWS_MIN);
+    enum err_code code = store_prepare(r->store, buf_c(&sql), &st, err);
+    bool has_row = false;
+    if (code == ERR_NONE) {
+        store_bind_i64(st, 1, r->batch_before);
+        code = store_step(st, &has_row, err);
+    }
+    if (code == ERR_NONE && has_row) {
+        struct run_summary *s = r->summary;
+        str_printable(store_column_str(st, 0), s->mostly_rejects, sizeof(s->mostly_rejects));
+        str_printable(store_column_str(st, 3), s->mostly_reason, sizeof(s->mostly_reason));
+        s->mostly_rejected = store_column_i64(st, 1);
+        s->mostly_rows = store_column_i64(st, 2);
+    }
+    store_statement_free(st);
+    return code;
+}
+
 /* With once, what kept the run from finishing is the run's error. */
 static enum err_code verdict(struct run *r, struct err *err) {
     int64_t count = 0;
@@ -301,6 +335,11 @@ static enum err_code verdict(struct run *r, struct err *err) {
         }
     }
     enum err_code code = read_troubles(r, &count, err);
+    if (code == ERR_NONE) {
+        struct err query = ERR_INIT; /* err may hold the run's trouble */
+        code = note_mostly_rejected(r, &query);
+        *err = code != ERR_NONE ? query : *err;
+    }
     if (code == ERR_NONE && count > 1) {
         err_set(err, err->code, "%lld troubles, told above; `plumb status %s` tells them again",
                 (long long)count, r->flow->path);

@@ -37,6 +37,7 @@ struct run {
     bool more_cascade;         /* a derive took only part of its queue */
     int64_t started_us;
     int64_t progress_us;
+    int64_t batch_before; /* the newest staged batch when the run began */
 };
 
 /* ---- turn.c ---- */

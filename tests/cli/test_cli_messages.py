@@ -180,3 +180,24 @@ def test_a_second_writer_is_a_conflict_told_once(plumb, flow):
     assert running.returncode == 1
     assert last.endswith("another plumb is writing to this store (record 7 follows record 8)"), text
     assert last.count("orders-1.jsonl") == 1 and text.count("record 7 follows record 8") == 1
+
+
+def test_a_run_in_which_a_map_rejects_most_rows_warns_of_it(plumb, tmp_path):
+    """abs() of the smallest integer fails."""
+    (tmp_path / "flow.yaml").write_text("""\
+flow: many
+store: sqlite:many.db
+sources: {s: {type: file, path: "*.jsonl", columns: {id: int64, v: int64}}}
+tables: {t: {key: [id], columns: {id: int64, v: int64}}}
+transforms: {most: {from: sources.s, into: t, sql: "SELECT id, abs(v) AS v FROM batch"}}
+""")
+    def write(name, first, bad, good):
+        values = [-2**63] * bad + [1] * good
+        (tmp_path / name).write_text("".join(json.dumps({"id": first + i, "v": v}) + "\n" for i, v in enumerate(values)))
+    write("a.jsonl", 0, 51, 49)
+    text = plumb.ok("run", tmp_path, "--once").stdout
+    assert "warning: transform 'most' rejected 51 of 100 rows, most often for: " in text and "integer overflow" in text
+    write("b.jsonl", 1000, 50, 50)
+    assert "warning" not in plumb.ok("run", tmp_path, "--once").stdout
+    write("c.jsonl", 2000, 99, 0)
+    assert "warning" not in plumb.ok("run", tmp_path, "--once").stdout
