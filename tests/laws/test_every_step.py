@@ -68,8 +68,8 @@ def sweep(plumb, tmp_path, undisturbed, kind, suffix):
 
 def test_killed_at_every_durable_step(plumb, tmp_path, undisturbed):
     codes = sweep(plumb, tmp_path, undisturbed, "kill", "")
-    # Which source comes first changes from run to run, so the last few steps may not be reached.
-    assert codes.count(SIGKILLED) > 0.9 * len(codes)
+    # How many batches share a turn changes from run to run, so the last steps may not be reached.
+    assert codes.count(SIGKILLED) > 0.7 * len(codes)
 
 
 @pytest.mark.parametrize("kind", ["alloc", "file", "store"])
