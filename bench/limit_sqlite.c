@@ -33,7 +33,7 @@ static const enum column_type types[] = {TYPE_INT64, TYPE_INT64, TYPE_TEXT,
 #define COLUMN_COUNT ARRAY_COUNT(names)
 
 static const char pragmas[] =
-    "PRAGMA cache_size = -49152; PRAGMA temp_store = MEMORY; PRAGMA journal_mode = WAL;"
+    "PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY; PRAGMA journal_mode = WAL;"
     "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000;"
     "PRAGMA journal_size_limit = 67108864;";
 #define TABLE                                                                                      \
