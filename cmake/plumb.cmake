@@ -29,5 +29,7 @@ function(plumb_test name source)
     cmake_parse_arguments(T "" "" "DEPS" ${ARGN})
     plumb_program(${name}_test SOURCES ${source} DEPS ${T_DEPS} PkgConfig::CMOCKA)
     add_test(NAME ${name} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
-    set_tests_properties(${name} PROPERTIES TIMEOUT 300 ENVIRONMENT "CMOCKA_MESSAGE_OUTPUT=STDOUT")
+    # Far above what any takes, on a busy machine too; sanitizers are some ten times slower.
+    set(seconds_max $<IF:$<BOOL:${PLUMB_SANITIZE}>,1500,300>)
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${seconds_max} ENVIRONMENT "CMOCKA_MESSAGE_OUTPUT=STDOUT")
 endfunction()
