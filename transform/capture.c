@@ -70,7 +70,7 @@ static enum err_code capture_sum(struct store *s, const struct transform *t, str
     for (size_t i = 0; i < from->schema.count; i++) {
         if (t->reads[i]) {
             buf_addf(&columns, ", \"%s\" %s", from->schema.columns[i].name,
-                     sql_type(from->schema.columns[i].type));
+                     store_sql_type(from->schema.columns[i].type));
         }
     }
     buf_adds(&columns, ") STRICT");
@@ -159,7 +159,7 @@ static enum err_code capture_derive(struct store *s, const struct transform *t, 
      * at once. A key that failed and changed again is there twice until it was tried. */
     for (size_t i = 0; i < def->changed_count; i++) {
         const struct column *c = &def->into->schema.columns[def->changed[i]];
-        buf_addf(&columns, "\"%s\" %s, ", c->name, sql_type(c->type));
+        buf_addf(&columns, "\"%s\" %s, ", c->name, store_sql_type(c->type));
     }
     buf_adds(&columns, "\"_failed\" INTEGER NOT NULL DEFAULT 0, \"_error\" TEXT, "
                        "PRIMARY KEY(\"_failed\", ");

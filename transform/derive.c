@@ -43,7 +43,7 @@ static enum err_code temp_tables(struct store *s, const struct transform *t, str
     buf_addf(&sql, "CREATE TEMP TABLE \"_plumb_changed_%s\"(", t->def->name);
     for (size_t i = 0; i < t->def->changed_count; i++) {
         const struct column *c = &into->schema.columns[t->def->changed[i]];
-        buf_addf(&sql, "\"%s\" %s, ", c->name, sql_type(c->type));
+        buf_addf(&sql, "\"%s\" %s, ", c->name, store_sql_type(c->type));
     }
     buf_adds(&sql, "PRIMARY KEY(");
     changed_names(&sql, t, "");
@@ -218,14 +218,6 @@ enum err_code derive_prepare(struct store *s, struct transform *t, struct err *e
     return code == ERR_NONE ? mappings_prepare(s, t, err) : code;
 }
 
-static enum err_code query_i64(struct transform *t, enum slot slot, int64_t *out, struct err *err) {
-    bool has_row = false;
-    enum err_code code = store_step(t->statements[slot], &has_row, err);
-    *out = code == ERR_NONE && has_row ? store_column_i64(t->statements[slot], 0) : 0;
-    store_reset(t->statements[slot]);
-    return code;
-}
-
 /* The first `limit` waiting keys; *taken how many there were. */
 static enum err_code take_keys(struct transform *t, int64_t limit, int64_t *taken,
                                struct err *err) {
@@ -244,7 +236,7 @@ static enum err_code apply_keys(struct transform *t, struct err *err) {
     }
     int64_t stray = 0;
     if (code == ERR_NONE) {
-        code = query_i64(t, DERIVE_STRAY, &stray, err);
+        code = transform_query_i64(t, DERIVE_STRAY, &stray, err);
     }
     if (code == ERR_NONE && stray > 0) {
         return err_set(err, ERR_INPUT,
@@ -324,7 +316,7 @@ enum err_code derive_apply(struct store *s, struct transform *t, bool *more, str
     enum err_code code = apply_bisecting(s, t, err);
     int64_t left = 0;
     if (code == ERR_NONE) {
-        code = query_i64(t, DERIVE_LEFT, &left, err);
+        code = transform_query_i64(t, DERIVE_LEFT, &left, err);
     }
     *more = left > 0;
     return code;

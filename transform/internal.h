@@ -23,9 +23,9 @@ struct transform {
     bool staged; /* map into a table from which rows are deleted: through a temporary table */
     /* map: the one whose tombstones all maps into this table share, or NULL */
     const struct flow_transform *graves;
-    bool fresh;  /* first time on this store */
+    bool fresh;     /* first time on this store */
     bool *computed; /* [into->schema.count] columns that are not a column of the same type, as is */
-    bool *reads; /* sum: [from->schema.count] columns its SQL reads */
+    bool *reads;    /* sum: [from->schema.count] columns its SQL reads */
     struct str failed_key;
 };
 
@@ -51,7 +51,6 @@ void sql_conflict(struct buf *out, const struct flow_table *t);
 void sql_set_excluded(struct buf *out, const struct flow_table *t);
 /* CREATE TEMP TABLE columns: name TYPE, ... */
 void sql_column_types(struct buf *out, const struct schema *s);
-const char *sql_type(enum column_type type);
 /* Says in the user's words what a constraint of a temporary table means; else leaves the error. */
 void sql_explain(const struct flow_transform *def, struct err *err);
 
@@ -98,5 +97,9 @@ MUST_CHECK enum err_code derive_apply(struct store *s, struct transform *t, bool
 /* Prepares sql into statements[slot]. */
 MUST_CHECK enum err_code transform_prepare(struct store *s, struct transform *t, int slot,
                                            const char *sql, struct err *err);
+
+/* First column of the first row of statements[slot]; 0 when there is none. */
+MUST_CHECK enum err_code transform_query_i64(struct transform *t, int slot, int64_t *out,
+                                             struct err *err);
 
 #endif

@@ -120,7 +120,8 @@ static enum err_code temp_tables(struct store *s, const struct transform *t, str
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&sql, "CREATE TEMP TABLE \"_plumb_out_%s\"(", def->name);
     for (size_t i = 0; i < schema->count; i++) {
-        buf_addf(&sql, "\"%s\" %s%s, ", schema->columns[i].name, sql_type(schema->columns[i].type),
+        buf_addf(&sql, "\"%s\" %s%s, ", schema->columns[i].name,
+                 store_sql_type(schema->columns[i].type),
                  sql_is_in(def->into->key, def->into->key_count, i) ? " NOT NULL" : "");
     }
     buf_adds(&sql, "\"_batch\" INTEGER, \"_pos\" INTEGER, \"_gone\" INTEGER NOT NULL) STRICT;");
@@ -144,7 +145,7 @@ static enum err_code tombstones(struct store *s, const struct transform *t, stru
         if (sql_is_in(def->into->key, def->into->key_count, i) ||
             sql_is_in(def->latest_by, def->latest_by_count, i)) {
             buf_addf(&ddl, "\"%s\" %s, ", schema->columns[i].name,
-                     sql_type(schema->columns[i].type));
+                     store_sql_type(schema->columns[i].type));
         }
     }
     buf_adds(&ddl, "PRIMARY KEY(");

@@ -13,6 +13,14 @@ enum err_code transform_prepare(struct store *s, struct transform *t, int slot, 
     return ERR_NONE;
 }
 
+enum err_code transform_query_i64(struct transform *t, int slot, int64_t *out, struct err *err) {
+    bool has_row = false;
+    enum err_code code = store_step(t->statements[slot], &has_row, err);
+    *out = code == ERR_NONE && has_row ? store_column_i64(t->statements[slot], 0) : 0;
+    store_reset(t->statements[slot]);
+    return code;
+}
+
 static enum err_code check_kind(struct store *s, const struct flow *flow, struct transform *t,
                                 struct err *err) {
     switch (t->def->kind) {

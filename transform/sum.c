@@ -160,20 +160,12 @@ enum err_code sum_prepare(struct store *s, struct transform *t, struct err *err)
     return code == ERR_NONE ? add_prepare(s, t, err) : code;
 }
 
-static enum err_code query_i64(struct transform *t, enum slot slot, int64_t *out, struct err *err) {
-    bool has_row = false;
-    enum err_code code = store_step(t->statements[slot], &has_row, err);
-    *out = code == ERR_NONE && has_row ? store_column_i64(t->statements[slot], 0) : 0;
-    store_reset(t->statements[slot]);
-    return code;
-}
-
 enum err_code sum_apply(struct transform *t, bool *more, struct err *err) {
     int64_t first = 0;
     int64_t last = 0;
-    enum err_code code = query_i64(t, SUM_FIRST, &first, err);
+    enum err_code code = transform_query_i64(t, SUM_FIRST, &first, err);
     if (code == ERR_NONE) {
-        code = query_i64(t, SUM_LAST, &last, err);
+        code = transform_query_i64(t, SUM_LAST, &last, err);
     }
     *more = last - first >= SUM_ROWS_MAX;
     store_bind_i64(t->statements[SUM_DELTA], 1, *more ? first + SUM_ROWS_MAX - 1 : last);
@@ -185,7 +177,7 @@ enum err_code sum_apply(struct transform *t, bool *more, struct err *err) {
     sql_explain(t->def, err);
     int64_t negative = 0;
     if (code == ERR_NONE) {
-        code = query_i64(t, SUM_NEGATIVE, &negative, err);
+        code = transform_query_i64(t, SUM_NEGATIVE, &negative, err);
     }
     if (code == ERR_NONE && negative > 0) {
         return err_set(err, ERR_CONFLICT,
