@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/parse.h"
 #include "component/component.h"
 #include "component/source.h"
 #include "flow/flow.h"
@@ -53,7 +54,7 @@ static enum err_code script_open(const void *conf, const struct source_env *env,
     (void)err;
     script.opened++;
     for (size_t i = 0; i < env->cursor_count; i++) {
-        script.given = strtoll(env->cursors[i].cursor.ptr, NULL, 10);
+        assert_true(parse_i64(env->cursors[i].cursor, &script.given));
     }
     *out = &script;
     return ERR_NONE;
@@ -117,7 +118,8 @@ static enum err_code script_ack(void *source, const char *partition, struct str 
     (void)source;
     (void)err;
     assert_string_equal(partition, "p");
-    int64_t records = strtoll(cursor.ptr, NULL, 10);
+    int64_t records = 0;
+    assert_true(parse_i64(cursor, &records));
     script.out_of_order = script.out_of_order || records < script.acked;
     script.acked = records;
     script.acks++;
