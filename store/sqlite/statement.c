@@ -50,7 +50,8 @@ static const char *const fixed_sql[FIXED_COUNT] = {
     [FIXED_FIELD_SET] = "INSERT INTO _plumb_fields(source, path, declared, kinds, records, "
                         "first_batch, last_batch) "
                         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT DO UPDATE SET kinds = "
-                        "kinds | excluded.kinds, "
+                        "(CASE WHEN excluded.records > 0 THEN kinds & ~128 ELSE kinds END) | "
+                        "excluded.kinds, " /* 128: FIELD_MISSING of ledger.c */
                         "records = records + excluded.records, last_batch = excluded.last_batch",
     [FIXED_EVENT_ADD] =
         "INSERT INTO _plumb_schema_events(source, path, event, detail, batch, at_us) "
