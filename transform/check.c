@@ -131,6 +131,19 @@ static enum err_code check_types(const struct probe *p, const struct schema *sch
     return ERR_NONE;
 }
 
+static enum err_code missing_column(const struct probe *p, const struct schema *schema,
+                                    bool is_changed, const char *name, const char *of,
+                                    struct err *err) {
+    const int index = schema_find(schema, str_of(name));
+    const struct flow_table *into = p->def->into;
+    const bool is_key = is_changed || (!into->key_auto && schema == &into->schema &&
+                                       sql_is_in(into->key, into->key_count, (size_t)index));
+    err_set(err, ERR_CONFIG,
+            "the SELECT gives no column '%s', which %s has%s; write `... AS %s`%s%s", name, of,
+            is_key ? " in its key" : "", name, is_key ? "" : ", or NULL AS ", is_key ? "" : name);
+    return fault(p, err);
+}
+
 /* Names that must come out of the SELECT against those that do. */
 static enum err_code check_columns(const struct probe *p, const struct schema *schema,
                                    const size_t *only, size_t only_count, const char *of,
@@ -164,16 +177,7 @@ static enum err_code check_columns(const struct probe *p, const struct schema *s
     }
     for (size_t i = 0; i < count; i++) {
         if (!facts_have(f, names[i])) {
-            const int index = schema_find(schema, str_of(names[i]));
-            const struct flow_table *into = p->def->into;
-            const bool is_key =
-                only != NULL || (!into->key_auto && schema == &into->schema &&
-                                 sql_is_in(into->key, into->key_count, (size_t)index));
-            err_set(err, ERR_CONFIG,
-                    "the SELECT gives no column '%s', which %s has%s; write `... AS %s`%s%s",
-                    names[i], of, is_key ? " in its key" : "", names[i],
-                    is_key ? "" : ", or NULL AS ", is_key ? "" : names[i]);
-            return fault(p, err);
+            return missing_column(p, schema, only != NULL, names[i], of, err);
         }
     }
     return check_types(p, schema, of, err);

@@ -84,8 +84,9 @@ static enum err_code lock_take(struct store *s, struct err *err) {
  * for every 4 KiB. */
 static void process_prepare(void) {
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* MISUSE if something was faster: harmless */
-    (void)mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
-    (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
+    /* pthread_once: no other thread is in here. */
+    (void)mallopt(M_TRIM_THRESHOLD, TRIM_BYTES); /* NOLINT(concurrency-mt-unsafe) */
+    (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES); /* NOLINT(concurrency-mt-unsafe) */
 }
 
 static enum err_code connect(struct store *s, struct err *err) {
