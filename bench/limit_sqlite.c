@@ -62,7 +62,7 @@ struct limit {
 static void check(bool ok, const char *what) {
     if (!ok) {
         (void)fprintf(stderr, "limit_sqlite: %s\n", what);
-        exit(1);
+        _Exit(EXIT_FAILURE);
     }
 }
 
