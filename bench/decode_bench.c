@@ -137,18 +137,18 @@ static enum err_code read_batch(struct bench *b, enum reader reader, const struc
     if (reader == READER_OURS) {
         code = decoder_run(b->decoder, batch, arena, &out, err);
     } else {
-        code = rows_init(&out.rows, &b->contract.schema, arena, batch->count, err);
+        code = rows_init(&out.streams[0], &b->contract.schema, arena, batch->count, err);
     }
     if (code != ERR_NONE) {
         return code;
     }
     if (reader == READER_WHOLE) {
-        bench_simdjson_whole(batch, &out.rows, &t->drift);
+        bench_simdjson_whole(batch, &out.streams[0], &t->drift);
     } else if (reader == READER_FIELDS) {
-        bench_simdjson_fields(batch, &out.rows);
+        bench_simdjson_fields(batch, &out.streams[0]);
     }
     t->us += (int64_t)(clock() - begin) * 1000000 / CLOCKS_PER_SEC;
-    t->rows = t->rows * 31 + sum_cells(&out.rows);
+    t->rows = t->rows * 31 + sum_cells(&out.streams[0]);
     if (reader == READER_OURS) {
         sum_drift(&out.drift, &t->drift);
     }

@@ -121,7 +121,7 @@ static void bind_row(sqlite3_stmt *insert, const struct rows *rows, size_t row) 
 }
 
 static void chunk_bind(struct limit *l) {
-    const struct rows *rows = &l->decoded.rows;
+    const struct rows *rows = &l->decoded.streams[0];
     for (size_t low = 0; low < rows->count; low += COMMIT_ROWS) {
         run(l->db, "BEGIN IMMEDIATE");
         for (size_t row = low; row < rows->count && row < low + COMMIT_ROWS; row++) {
@@ -148,7 +148,7 @@ static void load(struct limit *l) {
         chunk_bind(l);
         l->decode_us += decoded - started;
         l->bind_us += clock_monotonic_us() - decoded;
-        l->rows += (int64_t)l->decoded.rows.count;
+        l->rows += (int64_t)l->decoded.streams[0].count;
         if (l->rows / MARK_ROWS > (int64_t)l->mark_count && l->mark_count < ARRAY_COUNT(l->marks)) {
             l->marks[l->mark_count++] = l->bind_us;
         }

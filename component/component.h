@@ -11,6 +11,8 @@ enum component_status { STATUS_STABLE, STATUS_BETA };
 #define CAP_RESUMABLE 1u /* starts again from its cursor */
 #define CAP_ACKS      2u /* tells the upstream what is durable */
 #define CAP_ORDERED   4u /* records of a partition come in one order, always the same */
+#define CAP_TAKES_BACK                                                                             \
+    8u /* may take records back: its streams have identities, and maps keep to them */
 
 struct component {
     enum component_kind kind;
@@ -28,6 +30,10 @@ struct component {
     /* Pure, across fields; n is the component's map, for positions. Optional. */
     enum err_code (*check)(const void *conf, const struct contract *contract, const struct node *n,
                            struct err *err);
+    /* The streams its options name, in the arena; then a flow gives it no `columns`. NULL: one
+     * stream, of the columns. */
+    enum err_code (*streams)(const void *conf, const struct node *n, struct arena *arena,
+                             struct stream **out, size_t *count, struct err *err);
     const struct source_ops *source; /* when kind is COMPONENT_SOURCE */
 };
 

@@ -11,9 +11,22 @@
 #include "rows/contract.h"
 #include "rows/decode.h"
 
+struct json_writer;
+
+/* A source may take records back (CAP_TAKES_BACK), as a chain does after a reorganisation: records
+ * of a partition are numbered from 0, and a batch that takes back begins with a number that was
+ * given before. All records from there on are undone in the same transaction that brings the
+ * batch's own, which get the numbers from there on: as if the others had never been. */
+
 struct source_cursor {
     const char *partition;
     struct str cursor;
+};
+
+/* What a source asked to be remembered besides its cursor, in the order in which it was told. */
+struct source_note {
+    const char *partition;
+    struct str text;
 };
 
 /* What the engine tells a source when it opens it; borrowed for the source's life. */
@@ -24,6 +37,12 @@ struct source_env {
     int64_t record_bytes_max;
     const struct source_cursor *cursors; /* of every partition that ever committed a batch */
     size_t cursor_count;
+    const struct source_note *notes;
+    size_t note_count;
+    /* True once the run is to end: a long wait asks at least every 100 ms and then returns
+     * SOURCE_IDLE. */
+    bool (*is_stopping)(void *context);
+    void *stop_context;
 };
 
 struct source_limit {
@@ -39,19 +58,40 @@ enum source_state {
                       out->trouble; go on asking */
 };
 
+/* On an axis of the source's own (block numbers): what a batch covers completely. */
+struct source_coverage {
+    bool is_set;
+    int64_t low, high; /* inclusive */
+    char how[16];      /* how completeness was checked */
+    char origin[128];  /* who gave it; no secrets */
+};
+
+#define SOURCE_NOTES_BYTES_MAX ((size_t)64 << 20)
+
 struct source_output {
     struct batch batch; /* begun and filled by the source, sealed by the engine */
     char partition[BATCH_PARTITION_BYTES_MAX];
     struct buf cursor;    /* after this batch */
     int64_t first_record; /* number of the batch's first record within its partition, from 0: the
                              same however the records were split into batches */
-    bool behind;          /* more is waiting right now: the engine may enlarge batches */
+    bool takes_back;      /* records from first_record on are taken back first */
+    int64_t settled;      /* records numbered below will never be taken back; -1: not known */
+    struct source_coverage coverage;
+    struct buf notes; /* source_output_note */
+    bool behind;      /* more is waiting right now: the engine may enlarge batches */
     int64_t wait_us;
     int64_t lag_bytes; /* known backlog, or -1 */
     struct err
         trouble; /* SOURCE_TROUBLE: recorded in the store under the partition until it goes on */
 };
+/* To be remembered with this batch and given back in source_env.notes, until the record of this
+ * number is taken back. */
+void source_output_note(struct source_output *o, int64_t record, struct str text);
+/* The note at *offset of the output's notes, and the offset of the next; false at the end. */
+bool source_note_next(const struct buf *notes, size_t *offset, int64_t *record, struct str *text);
 void source_output_init(struct source_output *o);
+/* What the last batch left in it. */
+void source_output_clear(struct source_output *o);
 void source_output_release(struct source_output *o);
 
 struct source_ops {
@@ -66,9 +106,14 @@ struct source_ops {
     /* The batch given last for this partition is durable up to cursor. Optional (NULL). */
     MUST_CHECK enum err_code (*ack)(void *source, const char *partition, struct str cursor,
                                     struct err *err);
-    /* A decoder for this source's batches. */
+    /* A decoder for this source's batches. A source that names its own streams gets them, as `streams`
+     * of its descriptor gave them, and no contract. */
     MUST_CHECK enum err_code (*decoder)(const void *conf, const struct contract *contract,
+                                        const struct stream *streams, size_t stream_count,
                                         struct decoder **out, struct err *err);
+    /* Optional: what the source has learned about where its data comes from, as members of a JSON
+     * object that is open in w. Shown by `plumb status`; asked about once a second. */
+    void (*facts)(void *source, struct json_writer *w);
 };
 
 #endif

@@ -37,30 +37,18 @@ static enum err_code next_batch(struct run *r, const struct flow_transform *t, s
     return code;
 }
 
-static enum err_code decode(struct run *r, const struct flow_source *source, struct decoded *out,
-                            struct err *err) {
-    size_t index = (size_t)(source - r->flow->sources);
-    enum err_code code = ERR_NONE;
-    if (r->decoders[index] == NULL) {
-        code = source->component->source->decoder(source->conf, &source->contract,
-                                                  &r->decoders[index], err);
-    }
-    if (code != ERR_NONE) {
-        return code;
-    }
-    arena_reset(&r->arena);
-    return decoder_run(r->decoders[index], &r->batch, &r->arena, out, err);
-}
-
 /* After the contract changed, decoding gives other rows and rejects than were written down. */
 static enum err_code note_decoding(struct run *r, const struct turn_input *in, struct err *err) {
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&sql,
              "DELETE FROM _plumb_rejects WHERE batch = %lld AND transform = '';"
              "UPDATE _plumb_batches SET decoded = %zu, rejected = %zu WHERE id = %lld",
-             (long long)in->batch->id, in->decoded->rows.count, in->decoded->rejects.count,
+             (long long)in->batch->id, decoded_rows(in->decoded), in->decoded->rejects.count,
              (long long)in->batch->id);
     enum err_code code = store_execute(r->store, buf_c(&sql), err);
+    if (code == ERR_NONE) {
+        code = store_streams_set(r->store, in->source, in->batch->id, in->decoded, err);
+    }
     for (size_t i = 0; code == ERR_NONE && i < in->decoded->rejects.count; i++) {
         code = store_reject_add(r->store, in->batch->id, "", &in->decoded->rejects.items[i], err);
     }
@@ -70,11 +58,15 @@ static enum err_code note_decoding(struct run *r, const struct turn_input *in, s
 static enum err_code load(struct run *r, const struct pending *next, struct store_batch *info,
                           struct decoded *decoded, struct err *err) {
     enum err_code code = store_load(r->store, next->partition, next->seq, &r->batch, info, err);
-    return code == ERR_NONE ? decode(r, next->source, decoded, err) : code;
+    if (code == ERR_NONE) {
+        arena_reset(&r->arena);
+        code = run_decode(r, next->source, &r->batch, &r->arena, decoded, err);
+    }
+    return code;
 }
 
 static enum err_code apply_staged(struct run *r, const struct turn_input *in, struct err *err) {
-    bool same = in->batch->decoded == (int64_t)in->decoded->rows.count &&
+    bool same = in->batch->decoded == (int64_t)decoded_rows(in->decoded) &&
                 in->batch->rejected == (int64_t)in->decoded->rejects.count;
     enum err_code code = ERR_NONE;
     /* Always when there are rejects: an interrupted replay may have left those of another contract. */

@@ -2,13 +2,19 @@
  * records them, this one waits and tries again, or gives up when that makes no sense. */
 #include "engine/extract.h"
 
+#include "base/clock.h"
+#include "base/json.h"
 #include "engine/policy.h"
 
 #define SEAL_LEVEL 1
 
 uint32_t extractor_rows_max(const struct flow_source *source) {
-    int64_t cell_bytes =
-        (int64_t)(source->contract.schema.count * (sizeof(struct str) + 1) + sizeof(uint32_t));
+    size_t columns = 0; /* of the widest stream */
+    for (size_t i = 0; i < source->stream_count; i++) {
+        size_t count = source->streams[i].spec->schema.count;
+        columns = count > columns ? count : columns;
+    }
+    int64_t cell_bytes = (int64_t)(columns * (sizeof(struct str) + 1) + sizeof(uint32_t));
     int64_t by_memory = DECODED_BYTES_MAX / cell_bytes;
     int64_t rows = source->common.batch_rows_max;
     rows = rows < by_memory ? rows : by_memory;
@@ -32,7 +38,7 @@ static enum err_code open_source(struct extractor *x, struct err *err) {
     const struct source_ops *ops = x->source->component->source;
     enum err_code code = ERR_NONE;
     if (x->decoder == NULL) {
-        code = ops->decoder(x->source->conf, &x->source->contract, &x->decoder, err);
+        code = flow_decoder(x->source, &x->decoder, err);
     }
     if (code == ERR_NONE) {
         code = ops->open(x->source->conf, &x->env, &x->state, err);
@@ -76,6 +82,20 @@ static enum err_code acknowledge(struct extractor *x, struct package *p, struct 
     return due ? ops->ack(x->state, p->out.partition, buf_str(&p->out.cursor), err) : ERR_NONE;
 }
 
+static void ask_facts(struct extractor *x, struct package *p) {
+    const struct source_ops *ops = x->source->component->source;
+    const int64_t now = clock_monotonic_us();
+    if (ops->facts == NULL || (x->facts_us > 0 && now - x->facts_us < FACTS_EVERY_US)) {
+        return;
+    }
+    x->facts_us = now;
+    struct json_writer w;
+    json_writer_init(&w, &p->facts);
+    json_begin_object(&w);
+    ops->facts(x->state, &w);
+    json_end_object(&w);
+}
+
 static enum err_code next_batch(struct extractor *x, struct package *p, enum source_state *state,
                                 struct err *err) {
     enum err_code code = open_source(x, err);
@@ -88,8 +108,12 @@ static enum err_code next_batch(struct extractor *x, struct package *p, enum sou
     struct source_limit limit = {.rows_max = x->rows_limit,
                                  .bytes_max = (size_t)x->source->common.batch_bytes_max};
     p->attempted_seq = 0;
-    p->out.trouble = (struct err)ERR_INIT;
+    source_output_clear(&p->out);
+    buf_clear(&p->facts);
     code = x->source->component->source->next(x->state, &limit, &p->out, state, err);
+    if (code == ERR_NONE) {
+        ask_facts(x, p);
+    }
     return code == ERR_NONE && *state == SOURCE_BATCH ? finish_batch_surely(x, p, err) : code;
 }
 
@@ -166,6 +190,7 @@ enum err_code extractor_start(struct extractor *x, struct err *err) {
         struct package *p = &x->packages[i];
         p->source = x->source;
         source_output_init(&p->out);
+        buf_init(&p->facts, FACTS_BYTES_MAX);
         arena_init(&p->arena, PACKAGE_ARENA_BYTES_MAX);
         channel_give_back(x->channel, &x->free, p);
     }
@@ -204,6 +229,7 @@ void extractor_stop(struct extractor *x) {
     for (size_t i = 0; i < PACKAGES_PER_SOURCE; i++) {
         if (x->packages[i].source != NULL) {
             source_output_release(&x->packages[i].out);
+            buf_release(&x->packages[i].facts);
             arena_release(&x->packages[i].arena);
         }
     }

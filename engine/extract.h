@@ -9,6 +9,8 @@
  * batch_rows_max, and fall back to the start when it has caught up. Decoded cells of one batch stay
  * under DECODED_BYTES_MAX. */
 #define BATCH_ROWS_START  1000
+#define FACTS_EVERY_US    1000000
+#define FACTS_BYTES_MAX   ((size_t)1 << 20)
 #define DECODED_BYTES_MAX ((int64_t)64 << 20)
 
 struct extractor {
@@ -24,6 +26,7 @@ struct extractor {
     /* thread only */
     void *state;
     struct decoder *decoder;
+    int64_t facts_us; /* monotonic, when the source was last asked for its facts */
     uint32_t rows_limit;
 };
 

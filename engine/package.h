@@ -29,6 +29,7 @@ struct package {
     struct source_output out;
     struct arena arena; /* holds decoded */
     struct decoded decoded;
+    struct buf facts;      /* what the source says of itself, JSON; empty: nothing new */
     int64_t attempted_seq; /* the batch number a commit was tried with; 0: none yet */
     bool committed;
     struct package *next;

@@ -16,6 +16,10 @@ static enum err_code forget_troubles(struct run *r, struct err *err) {
                              : store_execute(r->store, "DELETE FROM _plumb_troubles", err);
 }
 
+static bool is_stopping(void *context) {
+    return channel_is_stopping(context);
+}
+
 static enum err_code open_sources(struct run *r, struct err *err) {
     for (size_t i = 0; i < r->flow->source_count && !r->options.replay; i++) {
         struct extractor *x = &r->extractors[i];
@@ -27,6 +31,12 @@ static enum err_code open_sources(struct run *r, struct err *err) {
         if (code != ERR_NONE) {
             return code;
         }
+        struct source_note *notes = NULL;
+        size_t note_count = 0;
+        code = store_notes(r->store, source->name, &r->source_arena, &notes, &note_count, err);
+        if (code != ERR_NONE) {
+            return code;
+        }
         x->source = source;
         x->channel = &r->channel;
         x->rows_fixed = r->options.batch_rows;
@@ -35,7 +45,11 @@ static enum err_code open_sources(struct run *r, struct err *err) {
                                      .once = r->options.once,
                                      .record_bytes_max = source->common.record_bytes_max,
                                      .cursors = cursors,
-                                     .cursor_count = count};
+                                     .cursor_count = count,
+                                     .notes = notes,
+                                     .note_count = note_count,
+                                     .is_stopping = is_stopping,
+                                     .stop_context = &r->channel};
     }
     for (size_t i = 0; i < r->flow->source_count && !r->options.replay; i++) {
         enum err_code code = extractor_start(&r->extractors[i], err);
@@ -360,6 +374,7 @@ static void close_run(struct run *r) {
     store_close(r->store);
     channel_release(&r->channel);
     batch_release(&r->batch);
+    undo_release(&r->undo);
     arena_release(&r->arena);
     arena_release(&r->turn_arena);
     arena_release(&r->source_arena);
@@ -379,6 +394,7 @@ enum err_code engine_run(const struct flow *flow, const struct run_options *opti
     r.options.once = options->once || options->replay;
     channel_init(&r.channel);
     batch_init(&r.batch);
+    undo_init(&r.undo);
     arena_init(&r.arena, CATCH_UP_ARENA_BYTES_MAX);
     arena_init(&r.turn_arena, TURN_ARENA_BYTES_MAX);
     arena_init(&r.source_arena, TURN_ARENA_BYTES_MAX);

@@ -18,6 +18,16 @@ struct stage {
     int64_t next_batch;
 };
 
+/* The batch last read to take its records back. */
+#define UNDO_ARENA_BYTES_MAX ((size_t)1 << 30)
+struct undo {
+    const struct flow_source *source; /* NULL: none is at hand */
+    struct batch batch;
+    struct store_batch info;
+    struct arena arena;
+    struct decoded decoded;
+};
+
 struct run {
     const struct flow *flow;
     struct run_options options;
@@ -30,6 +40,7 @@ struct run {
     struct decoder **decoders;    /* [flow->source_count], made when first needed */
     struct batch batch;
     struct arena arena;
+    struct undo undo;
     struct arena turn_arena;   /* rejects of the present turn */
     struct arena source_arena; /* cursors the sources were opened with */
     int64_t turn_rejected;     /* rows maps rejected in the present turn */
@@ -71,6 +82,20 @@ MUST_CHECK enum err_code turn_rejects(struct run *r, const struct turn_input *in
 /* Waits a backoff; false when asked to stop or, with once, when attempts are used up. */
 bool turn_may_retry(struct run *r, int64_t attempts);
 bool run_should_stop(const struct run *r);
+
+/* ---- take_back.c ---- */
+/* Decodes with the store's thread's own decoder of the source. */
+MUST_CHECK enum err_code run_decode(struct run *r, const struct flow_source *source,
+                                    const struct batch *b, struct arena *arena, struct decoded *out,
+                                    struct err *err);
+/* Within a transaction, before the batch is applied: the rows a map made of the records that it takes
+ * back. */
+MUST_CHECK enum err_code turn_take_back(struct run *r, size_t index, const struct turn_input *in,
+                                        int64_t *deleted, struct err *err);
+MUST_CHECK enum err_code turn_take_rejects_back(struct run *r, const struct turn_input *in,
+                                                struct err *err);
+void undo_init(struct undo *u);
+void undo_release(struct undo *u);
 
 /* ---- catch_up.c ---- */
 /* Some map is behind and may be tried now. */

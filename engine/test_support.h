@@ -130,8 +130,11 @@ static enum err_code script_ack(void *source, const char *partition, struct str 
 }
 
 static enum err_code script_decoder(const void *conf, const struct contract *contract,
+                                    const struct stream *streams, size_t stream_count,
                                     struct decoder **out, struct err *err) {
     (void)conf;
+    (void)streams;
+    (void)stream_count;
     return decoder_new_json(contract, out, err);
 }
 

@@ -90,14 +90,23 @@ static enum err_code stage_run(struct run *r, size_t index, stage_work work, con
 static enum err_code apply_map(struct run *r, size_t index, const void *input, struct err *err) {
     const struct turn_input *in = input;
     const char *name = r->flow->transforms[index].name;
-    struct map_input map = {&in->decoded->rows, in->batch->id, in->batch->partition,
-                            in->batch->first_record};
+    const struct flow_stream *stream = r->flow->transforms[index].stream;
+    struct map_input map = {&in->decoded->streams[stream->index], in->batch->id,
+                            in->batch->partition, in->batch->first_record};
     struct ledger_line line;
     struct reject_list rejects;
     arena_reset(&r->turn_arena);
     reject_list_init(&rejects, &r->turn_arena);
     int64_t started = clock_monotonic_us();
-    enum err_code code = map_apply(r->plan, index, &map, &line, &rejects, err);
+    int64_t taken_back = 0;
+    enum err_code code = ERR_NONE;
+    if (in->batch->taken_back > 0) {
+        code = turn_take_back(r, index, in, &taken_back, err);
+    }
+    if (code == ERR_NONE) {
+        code = map_apply(r->plan, index, &map, &line, &rejects, err);
+    }
+    line.taken_back = taken_back;
     line.duration_us = clock_monotonic_us() - started;
     for (size_t i = 0; code == ERR_NONE && i < rejects.count; i++) {
         code = store_reject_add(r->store, in->batch->id, name, &rejects.items[i], err);
@@ -171,6 +180,9 @@ enum err_code turn_followers(struct run *r, struct err *err) {
 enum err_code turn_rejects(struct run *r, const struct turn_input *in, struct err *err) {
     enum err_code code = ERR_NONE;
     const struct reject_list *rejects = &in->decoded->rejects;
+    if (in->batch->taken_back > 0) {
+        code = turn_take_rejects_back(r, in, err);
+    }
     for (size_t i = 0; code == ERR_NONE && i < rejects->count; i++) {
         code = store_reject_add(r->store, in->batch->id, "", &rejects->items[i], err);
     }
@@ -180,6 +192,23 @@ enum err_code turn_rejects(struct run *r, const struct turn_input *in, struct er
 }
 
 /* ---- a package ---- */
+
+/* A batch goes on where the last one ended, or before that when it takes records back. */
+static enum err_code check_numbers(const struct package *p, const struct store_partition *at,
+                                   struct err *err) {
+    const int64_t first = p->out.first_record;
+    if (p->out.takes_back && first < at->settled) {
+        return err_set(err, ERR_CONFLICT,
+                       "the source takes back record %lld, but those before %lld were settled",
+                       (long long)first, (long long)at->settled);
+    }
+    if (first == at->records || (p->out.takes_back && first < at->records)) {
+        return ERR_NONE;
+    }
+    return err_set(err, ERR_CONFLICT,
+                   "another plumb is writing to this store (record %lld follows record %lld)",
+                   (long long)first, (long long)at->records);
+}
 
 static enum err_code stage_batch(struct run *r, struct package *p, struct store_batch *info,
                                  bool *done, struct err *err) {
@@ -196,16 +225,18 @@ static enum err_code stage_batch(struct run *r, struct package *p, struct store_
     *info = (struct store_batch){.partition = partition.id,
                                  .seq = partition.last_batch_seq + 1,
                                  .first_record = p->out.first_record,
-                                 .decoded = (int64_t)p->decoded.rows.count,
+                                 .taken_back = partition.records - p->out.first_record,
+                                 .decoded = (int64_t)decoded_rows(&p->decoded),
                                  .rejected = (int64_t)p->decoded.rejects.count};
-    if (p->out.first_record != partition.records) {
-        return err_set(err, ERR_CONFLICT,
-                       "another plumb is writing to this store (record %lld follows record %lld)",
-                       (long long)p->out.first_record, (long long)partition.records);
+    code = check_numbers(p, &partition, err);
+    if (code != ERR_NONE) {
+        return code;
     }
     ASSERT(info->decoded + info->rejected == (int64_t)p->out.batch.count);
-    p->attempted_seq = p->out.batch.count > 0 ? info->seq : 0;
-    return store_stage(r->store, &p->out.batch, buf_str(&p->out.cursor), info, err);
+    p->attempted_seq = p->out.batch.count > 0 || info->taken_back > 0 ? info->seq : 0;
+    const struct store_extras extras = {buf_str(&p->out.cursor), p->out.settled, &p->out.coverage,
+                                        &p->out.notes};
+    return store_stage(r->store, &p->out.batch, &extras, info, err);
 }
 
 static enum err_code apply_package(struct run *r, struct package *p, struct err *err) {
@@ -214,10 +245,16 @@ static enum err_code apply_package(struct run *r, struct package *p, struct err 
     enum err_code code = stage_batch(r, p, &info, &done, err);
     if (code == ERR_NONE && !done && info.id > 0) {
         struct turn_input in = {p->source, &info, &p->decoded};
-        code = turn_rejects(r, &in, err);
+        code = store_streams_set(r->store, p->source, info.id, &p->decoded, err);
+        if (code == ERR_NONE) {
+            code = turn_rejects(r, &in, err);
+        }
         if (code == ERR_NONE) {
             code = turn_maps(r, &in, err);
         }
+    }
+    if (code == ERR_NONE && p->facts.len > 0) {
+        code = store_facts_set(r->store, p->source->name, buf_str(&p->facts), err);
     }
     if (code == ERR_NONE && !done) {
         struct err fine = ERR_INIT;
@@ -279,7 +316,7 @@ static void count_group(struct run *r, struct turn_group *g) {
         p->committed = true;
         s->batches += p->out.batch.count > 0;
         s->records += p->out.batch.count;
-        s->decoded += (int64_t)p->decoded.rows.count;
+        s->decoded += (int64_t)decoded_rows(&p->decoded);
         s->rejected += (int64_t)p->decoded.rejects.count;
     }
     if (s->first_commit_us < 0) {
@@ -314,6 +351,9 @@ enum err_code turn_trouble(struct run *r, const struct package *p, struct err *e
             code = store_trouble_set(r->store, p->source->name,
                                      p->kind == PACKAGE_TROUBLE ? p->out.partition : "",
                                      &p->out.trouble, err);
+            if (code == ERR_NONE && p->facts.len > 0) {
+                code = store_facts_set(r->store, p->source->name, buf_str(&p->facts), err);
+            }
             if (code == ERR_NONE) {
                 code = store_commit(r->store, err);
             } else {

@@ -135,6 +135,14 @@ static void add_value(struct buf *b, const char *field, const struct value *v) {
     }
 }
 
+static void add_stream(struct buf *b, const struct flow_stream *s) {
+    add_c(b, "stream", s->name);
+    for (size_t i = 0; i < s->spec->schema.count; i++) {
+        add_c(b, "column", s->spec->schema.columns[i].name);
+        add_c(b, "type", type_name(s->spec->schema.columns[i].type));
+    }
+}
+
 static void add_contract(struct buf *b, const struct flow_source *s) {
     add_c(b, "source", s->name);
     add_c(b, "component", s->component->name);
@@ -186,6 +194,9 @@ struct hash128 definition_of(const struct flow_transform *t) {
     add_sql(&b, "sql", t->sql);
     if (t->source != NULL) {
         add_contract(&b, t->source);
+        if (t->stream->name[0] != '\0') {
+            add_stream(&b, t->stream);
+        }
     }
     if (t->from != NULL) {
         add_table(&b, "from", t->from);

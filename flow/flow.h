@@ -22,8 +22,22 @@ struct flow_source {
     const struct component *component;
     const void *conf;
     struct source_common common;
-    struct contract contract;
+    struct contract contract; /* no columns when the component names its streams */
+    const struct flow_stream *streams;
+    size_t stream_count;
+    const struct stream *specs; /* [stream_count], as the component gave them */
     const struct node *node;
+};
+
+/* One of a source's streams; of the only one the name is "". */
+struct flow_stream {
+    const char *name;
+    const char *full_name; /* "chain.Transfer"; the source's name when it is the only one */
+    const struct stream *spec;
+    const struct flow_source *source;
+    size_t index;         /* within the source */
+    size_t number;        /* within the flow */
+    const char *relation; /* what its batch is called in the store's SQL */
 };
 
 struct flow_table {
@@ -60,6 +74,7 @@ struct flow_transform {
     const char *name;
     enum transform_kind kind;
     const struct flow_source *source; /* map: where its batches come from */
+    const struct flow_stream *stream; /* map: which rows of them */
     const struct flow_table *from;    /* sum: the table whose changes it adds up */
     const struct flow_table *into;
     const char *sql;
@@ -94,6 +109,7 @@ struct flow {
     int64_t keep_amount; /* us or bytes */
     struct flow_source *sources;
     size_t source_count;
+    size_t stream_count; /* of all sources */
     struct flow_table *tables;
     size_t table_count;
     struct flow_transform *transforms; /* in an order in which inputs come before consumers */
@@ -106,6 +122,9 @@ MUST_CHECK enum err_code flow_load(const char *path, const struct registry *regi
                                    struct flow **out, struct err *err);
 void flow_free(struct flow *flow);
 
+/* A new decoder for the source's batches. */
+MUST_CHECK enum err_code flow_decoder(const struct flow_source *s, struct decoder **out,
+                                      struct err *err);
 const struct flow_source *flow_find_source(const struct flow *f, const char *name);
 const struct flow_table *flow_find_table(const struct flow *f, const char *name);
 const struct flow_transform *flow_find_transform(const struct flow *f, const char *name);

@@ -44,8 +44,52 @@ static const struct flow_table *table_named(const struct flow *f, struct str nam
     return NULL;
 }
 
-enum err_code graph_find_source(const struct loader *l, const struct node *n,
-                                const struct flow_source **out, struct err *err) {
+/* "source.stream": *name becomes the source's. */
+static struct str split_stream(struct str *name) {
+    const size_t dot = str_find(*name, '.');
+    if (dot == name->len) {
+        return STR("");
+    }
+    const struct str stream = {name->ptr + dot + 1, name->len - dot - 1};
+    name->len = dot;
+    return stream;
+}
+
+static enum err_code find_stream(const struct loader *l, const struct node *n,
+                                 const struct flow_source *s, struct str name,
+                                 const struct flow_stream **out, struct err *err) {
+    const char **names = arena_new(l->arena, s->stream_count * sizeof *names);
+    for (size_t i = 0; i < s->stream_count; i++) {
+        names[i] = s->streams[i].name;
+        if (str_equal_c(name, names[i])) {
+            *out = &s->streams[i];
+            return ERR_NONE;
+        }
+    }
+    if (s->stream_count == 1 && names[0][0] == '\0') {
+        return node_error(n, err, "source '%s' has one stream only; write from: %s", s->name,
+                          s->name);
+    }
+    if (name.len == 0) {
+        return node_error(n, err,
+                          "source '%s' has several streams; say which one, for example from: %s",
+                          s->name, s->streams[0].full_name);
+    }
+    return read_unknown(n, "stream", name, names, s->stream_count, err);
+}
+
+static enum err_code no_such_source(const struct loader *l, const struct node *n, struct str name,
+                                    struct err *err) {
+    const struct flow *f = l->flow;
+    const char **names = arena_new(l->arena, (f->source_count + 1) * sizeof *names);
+    for (size_t i = 0; i < f->source_count; i++) {
+        names[i] = f->sources[i].name;
+    }
+    return read_unknown(n, "source", name, names, f->source_count, err);
+}
+
+enum err_code graph_find_stream(const struct loader *l, const struct node *n,
+                                const struct flow_stream **out, struct err *err) {
     const char *text = NULL;
     const enum err_code code = read_text(n, &text, err);
     if (code != ERR_NONE) {
@@ -54,10 +98,10 @@ enum err_code graph_find_source(const struct loader *l, const struct node *n,
     const struct flow *f = l->flow;
     struct str name = n->text;
     const enum name_prefix prefix = split_prefix(&name);
+    const struct str stream = split_stream(&name);
     const struct flow_source *found = source_named(f, name);
     if (prefix != PREFIX_TABLES && found != NULL) {
-        *out = found;
-        return ERR_NONE;
+        return find_stream(l, n, found, stream, out, err);
     }
     if (prefix != PREFIX_SOURCES && table_named(f, name) != NULL) {
         return node_error(n, err,
@@ -77,11 +121,7 @@ enum err_code graph_find_source(const struct loader *l, const struct node *n,
                           "reads a source",
                           STR_FMT(name));
     }
-    const char **names = arena_new(l->arena, (f->source_count + 1) * sizeof *names);
-    for (size_t i = 0; i < f->source_count; i++) {
-        names[i] = f->sources[i].name;
-    }
-    return read_unknown(n, "source", name, names, f->source_count, err);
+    return no_such_source(l, n, name, err);
 }
 
 enum err_code graph_find_table(const struct loader *l, const struct node *n, struct str name,

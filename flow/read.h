@@ -54,8 +54,8 @@ MUST_CHECK enum err_code on_load(struct loader *l, struct flow_transform *t, con
 MUST_CHECK enum err_code sql_load(struct loader *l, const struct node *n, const char **out,
                                   const struct node **out_node, struct err *err);
 /* Names in from, into, on (flow/graph.c). */
-MUST_CHECK enum err_code graph_find_source(const struct loader *l, const struct node *n,
-                                           const struct flow_source **out, struct err *err);
+MUST_CHECK enum err_code graph_find_stream(const struct loader *l, const struct node *n,
+                                           const struct flow_stream **out, struct err *err);
 MUST_CHECK enum err_code graph_find_table(const struct loader *l, const struct node *n,
                                           struct str name, const struct flow_table **out,
                                           struct err *err);

@@ -334,6 +334,42 @@ static enum err_code read_options(struct loader *l, const struct node *n, struct
     return code;
 }
 
+/* Those the component names, or the only one: the columns. */
+static enum err_code read_streams(struct loader *l, const struct node *n, struct flow_source *s,
+                                  struct err *err) {
+    struct stream *specs = NULL;
+    size_t count = 1;
+    if (s->component->streams != NULL) {
+        const enum err_code code = s->component->streams(s->conf, n, l->arena, &specs, &count, err);
+        if (code != ERR_NONE) {
+            return code;
+        }
+    } else {
+        specs = arena_new(l->arena, sizeof *specs);
+        *specs = (struct stream){.name = "", .schema = s->contract.schema};
+    }
+    ASSERT(count > 0 && count <= STREAMS_MAX);
+    struct flow_stream *streams = arena_new(l->arena, count * sizeof *streams);
+    for (size_t i = 0; i < count; i++) {
+        const bool only = specs[i].name[0] == '\0';
+        AUTO_BUF name = BUF_INIT(BUF_TEXT_MAX);
+        buf_addf(&name, "%s%s%s", s->name, only ? "" : ".", specs[i].name);
+        streams[i] = (struct flow_stream){.name = specs[i].name,
+                                          .full_name = arena_strdup(l->arena, buf_c(&name)),
+                                          .spec = &specs[i],
+                                          .source = s,
+                                          .index = i,
+                                          .number = l->flow->stream_count++};
+        buf_clear(&name);
+        buf_addf(&name, "_plumb_batch_%zu", streams[i].number);
+        streams[i].relation = arena_strdup(l->arena, buf_c(&name));
+    }
+    s->specs = specs;
+    s->streams = streams;
+    s->stream_count = count;
+    return ERR_NONE;
+}
+
 static enum err_code read_source(struct loader *l, const struct node *n, struct flow_source *s,
                                  struct err *err) {
     enum err_code code = read_name(n, "source", true, err);
@@ -353,21 +389,35 @@ static enum err_code read_source(struct loader *l, const struct node *n, struct 
         return code;
     }
     const struct node *columns = node_get(n, "columns");
-    if (columns == NULL) {
+    bool named = s->component->streams != NULL;
+    if (columns == NULL && !named) {
         return node_key_error(n, err,
                               "source '%s' has no columns: say what its records hold, for example "
                               "columns: {id: int64, name: text}",
                               n->key);
     }
-    code = read_contract(l, columns, s, err);
-    if (code != ERR_NONE || s->component->check == NULL) {
-        return code;
+    if (columns != NULL && named) {
+        return node_key_error(columns, err,
+                              "a source of type %s has no 'columns': what its records hold follows "
+                              "from its other options",
+                              s->component->name);
     }
-    code = s->component->check(s->conf, &s->contract, n, err);
+    code = named ? ERR_NONE : read_contract(l, columns, s, err);
+    if (code == ERR_NONE && s->component->check != NULL) {
+        code = s->component->check(s->conf, &s->contract, n, err);
+    }
+    if (code == ERR_NONE) {
+        code = read_streams(l, n, s, err);
+    }
     if (code != ERR_NONE && err->where[0] == '\0') {
         err_where(err, "%s:%d:%d", n->file, n->key_line, n->key_column);
     }
     return code;
+}
+
+enum err_code flow_decoder(const struct flow_source *s, struct decoder **out, struct err *err) {
+    return s->component->source->decoder(s->conf, &s->contract, s->specs, s->stream_count, out,
+                                         err);
 }
 
 enum err_code sources_load(struct loader *l, const struct node *section, struct err *err) {

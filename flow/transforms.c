@@ -132,7 +132,10 @@ static enum err_code read_map_keys(struct loader *l, const struct node *n, struc
     const struct node *latest_by = node_get(n, "latest_by");
     const struct node *delete_when = node_get(n, "delete_when");
     const struct node *many = node_get(n, "many");
-    enum err_code code = graph_find_source(l, from, &t->source, err);
+    enum err_code code = graph_find_stream(l, from, &t->stream, err);
+    if (code == ERR_NONE) {
+        t->source = t->stream->source;
+    }
     if (code == ERR_NONE) {
         code = check_auto_key(t, latest_by, err);
     }

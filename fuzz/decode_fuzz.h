@@ -56,7 +56,7 @@ static inline void decode_fuzz_cell(const struct value *v) {
 
 /* Both records came to the same end, with offsets inside the record. */
 static inline void decode_fuzz_check(const struct decoded *out, size_t record_bytes) {
-    ASSERT(out->rows.count == 2 || out->rejects.count == 2);
+    ASSERT(out->streams[0].count == 2 || out->rejects.count == 2);
     for (size_t i = 0; i < out->rejects.count; i++) {
         const struct reject *r = &out->rejects.items[i];
         ASSERT(r->offset >= -1 && r->offset <= (int64_t)record_bytes && r->message.len > 0);
@@ -64,11 +64,11 @@ static inline void decode_fuzz_check(const struct decoded *out, size_t record_by
                r->offset == out->rejects.items[0].offset &&
                str_equal(r->message, out->rejects.items[0].message));
     }
-    for (size_t i = 0; i < DECODE_FUZZ_COLUMNS && out->rows.count == 2; i++) {
+    for (size_t i = 0; i < DECODE_FUZZ_COLUMNS && out->streams[0].count == 2; i++) {
         struct value first;
         struct value second;
-        rows_get(&out->rows, 0, i, &first);
-        rows_get(&out->rows, 1, i, &second);
+        rows_get(&out->streams[0], 0, i, &first);
+        rows_get(&out->streams[0], 1, i, &second);
         decode_fuzz_cell(&first);
         ASSERT(first.is_null == second.is_null);
         ASSERT(first.is_null || value_compare(&first, &second) == 0);

@@ -5,7 +5,7 @@
 static void check_text_cell(const struct decoded *out, const struct csv_options *options,
                             const struct contract *contract, struct arena *arena) {
     struct value cell;
-    rows_get(&out->rows, 0, TYPE_TEXT, &cell);
+    rows_get(&out->streams[0], 0, TYPE_TEXT, &cell);
     if (cell.is_null) {
         return;
     }
@@ -25,9 +25,9 @@ static void check_text_cell(const struct decoded *out, const struct csv_options 
     decode_fuzz_batch(&b, STR("d"), buf_str(&record));
     ASSERT(decoder_new_csv(contract, options, &d, &err) == ERR_NONE);
     ASSERT(decoder_run(d, &b, arena, &again, &err) == ERR_NONE);
-    ASSERT(again.rows.count == 2);
+    ASSERT(again.streams[0].count == 2);
     struct value second;
-    rows_get(&again.rows, 0, TYPE_TEXT, &second);
+    rows_get(&again.streams[0], 0, TYPE_TEXT, &second);
     ASSERT(!second.is_null && str_equal(cell.bytes, second.bytes));
     decoder_free(d);
     batch_release(&b);
@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     ASSERT(decoder_new_csv(&contract, &options, &d, &err) == ERR_NONE);
     ASSERT(decoder_run(d, &b, &arena, &out, &err) == ERR_NONE);
     decode_fuzz_check(&out, record.len);
-    if (out.rows.count > 0) {
+    if (out.streams[0].count > 0) {
         check_text_cell(&out, &options, &contract, &arena);
     }
     decoder_free(d);

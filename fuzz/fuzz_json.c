@@ -26,7 +26,7 @@ static void check_against_reader(const struct decoded *out, struct str record,
 /* A json cell is JSON, and minified: decoding it again gives the same bytes. */
 static void check_json_cell(const struct decoded *out, struct arena *arena) {
     struct value cell;
-    rows_get(&out->rows, 0, TYPE_JSON, &cell);
+    rows_get(&out->streams[0], 0, TYPE_JSON, &cell);
     if (cell.is_null) {
         return;
     }
@@ -43,9 +43,9 @@ static void check_json_cell(const struct decoded *out, struct arena *arena) {
     decode_fuzz_batch(&b, STR(""), buf_str(&record));
     ASSERT(decoder_new_json(&contract, &d, &err) == ERR_NONE);
     ASSERT(decoder_run(d, &b, arena, &again, &err) == ERR_NONE);
-    ASSERT(again.rows.count == 2);
+    ASSERT(again.streams[0].count == 2);
     struct value second;
-    rows_get(&again.rows, 0, TYPE_JSON, &second);
+    rows_get(&again.streams[0], 0, TYPE_JSON, &second);
     ASSERT(str_equal(cell.bytes, second.bytes));
     decoder_free(d);
     batch_release(&b);
@@ -67,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     ASSERT(decoder_run(d, &b, &arena, &out, &err) == ERR_NONE);
     decode_fuzz_check(&out, size);
     check_against_reader(&out, record, &arena);
-    if (out.rows.count > 0) {
+    if (out.streams[0].count > 0) {
         check_json_cell(&out, &arena);
     }
     decoder_free(d);

@@ -14,7 +14,7 @@ static void check_text_cells(const struct decoded *out, const struct batch *b) {
         struct str line = batch_record(b, row).bytes;
         for (size_t i = 0; i < ARRAY_COUNT(text_columns); i++) {
             struct value cell;
-            rows_get(&out->rows, row, text_columns[i], &cell);
+            rows_get(&out->streams[0], row, text_columns[i], &cell);
             if (cell.is_null) {
                 continue;
             }
@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     decode_fuzz_check(&out, size);
     ASSERT(out.rejects.count == 0 || str_is_utf8(line) ||
            out.rejects.items[0].reason == REJECT_MALFORMED);
-    if (out.rows.count > 0) {
+    if (out.streams[0].count > 0) {
         check_text_cells(&out, &b);
     }
     decoder_free(d);

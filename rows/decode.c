@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define STREAM_ROWS_START 256
+
 /* ---- the common part of a decoder ---- */
 
 static enum err_code rule_bound(const struct contract_column *col, const struct value *bound,
@@ -103,6 +105,9 @@ enum err_code decode_base_init(struct decoder *d, const struct decoder_ops *ops,
     ASSERT(c->schema.count > 0 && c->schema.count <= SCHEMA_COLUMNS_MAX);
     d->ops = ops;
     d->contract = c;
+    d->only = (struct stream){.name = "", .schema = c->schema};
+    d->streams_of = &d->only;
+    d->stream_count = 1;
     d->column_count = c->schema.count;
     d->is_json = is_json;
     arena_init(&d->own, DECODE_OWN_MAX);
@@ -115,6 +120,26 @@ enum err_code decode_base_init(struct decoder *d, const struct decoder_ops *ops,
         }
     }
     return ERR_NONE;
+}
+
+void decode_base_init_streams(struct decoder *d, const struct decoder_ops *ops,
+                              const struct stream *streams, size_t count) {
+    static const struct contract none;
+    ASSERT(count > 0 && count <= STREAMS_MAX);
+    d->ops = ops;
+    d->contract = &none;
+    d->streams_of = streams;
+    d->stream_count = count;
+    d->is_json = true;
+    arena_init(&d->own, DECODE_OWN_MAX);
+    d->kinds = arena_new(&d->own, 1);
+}
+
+enum err_code decode_choose(struct decoder *d, size_t index, struct err *err) {
+    ASSERT(index < d->stream_count);
+    d->rows = &d->streams[index];
+    return d->rows->count < d->rows->capacity ? ERR_NONE
+                                              : rows_grow(d->rows, 2 * d->rows->capacity, err);
 }
 
 void decoder_free(struct decoder *d) {
@@ -231,7 +256,7 @@ static enum err_code finish_record(struct decoder *d, uint32_t pos, struct err *
         memset(d->kinds, 0, d->column_count);
     } else {
         d->drift->records++;
-        finish_columns(d);
+        finish_columns(d); /* none when there are several streams */
         if (d->ops->note != NULL) {
             enum err_code code = d->ops->note(d, err);
             if (code != ERR_NONE) {
@@ -286,10 +311,32 @@ static enum err_code decode_records(struct decoder *d, const struct batch *b, st
     return ERR_NONE;
 }
 
+/* With one stream every record may become a row of it; of several, each grows as it is chosen. */
+static enum err_code begin_streams(struct decoder *d, const struct batch *b, struct arena *arena,
+                                   struct decoded *out, struct err *err) {
+    void *streams = NULL;
+    enum err_code code = arena_alloc(arena, d->stream_count * sizeof(struct rows), &streams, err);
+    size_t all = b->count > 0 ? b->count : 1;
+    size_t capacity = d->stream_count > 1 && all > STREAM_ROWS_START ? STREAM_ROWS_START : all;
+    out->streams = streams;
+    out->stream_count = d->stream_count;
+    for (size_t i = 0; code == ERR_NONE && i < d->stream_count; i++) {
+        code = rows_init(&out->streams[i], &d->streams_of[i].schema, arena, capacity, err);
+    }
+    return code;
+}
+
+size_t decoded_rows(const struct decoded *d) {
+    size_t rows = 0;
+    for (size_t i = 0; i < d->stream_count; i++) {
+        rows += d->streams[i].count;
+    }
+    return rows;
+}
+
 enum err_code decoder_run(struct decoder *d, const struct batch *b, struct arena *arena,
                           struct decoded *out, struct err *err) {
-    size_t capacity = b->count > 0 ? b->count : 1;
-    enum err_code code = rows_init(&out->rows, &d->contract->schema, arena, capacity, err);
+    enum err_code code = begin_streams(d, b, arena, out, err);
     if (code != ERR_NONE) {
         return code;
     }
@@ -299,7 +346,8 @@ enum err_code decoder_run(struct decoder *d, const struct batch *b, struct arena
         return code;
     }
     d->arena = arena;
-    d->rows = &out->rows;
+    d->streams = out->streams;
+    d->rows = &out->streams[0];
     d->rejects = &out->rejects;
     d->drift = &out->drift;
     memset(d->kinds, 0, d->column_count); /* a run that ended in an error left some */
@@ -309,6 +357,6 @@ enum err_code decoder_run(struct decoder *d, const struct batch *b, struct arena
     if (code == ERR_NONE) {
         code = decode_records(d, b, err);
     }
-    ASSERT(code != ERR_NONE || out->rows.count + out->rejects.count == b->count);
+    ASSERT(code != ERR_NONE || decoded_rows(out) + out->rejects.count == b->count);
     return code;
 }

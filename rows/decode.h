@@ -2,8 +2,8 @@
  *
  * All three share the rules of type.h and contract.h and the same wording of rejects. Records of
  * kind TOO_LARGE and UNFRAMED become rejects (TOO_LARGE, MALFORMED) without being looked into. For
- * every record either one row is committed (rows->pos = its number) or one reject is added; never
- * both, never neither.
+ * every record either one row of one stream is committed (rows->pos = its number) or one reject is
+ * added; never both, never neither.
  *
  * A decoder is made once per source and thread, and reused for every batch. */
 #ifndef PLUMB_ROWS_DECODE_H
@@ -11,6 +11,7 @@
 
 #include "rows/batch.h"
 #include "rows/contract.h"
+#include "rows/stream.h"
 
 struct decoder; /* opaque */
 
@@ -38,7 +39,8 @@ MUST_CHECK enum err_code decoder_new_regex(const struct contract *c, const char 
 void decoder_free(struct decoder *d);
 
 struct decoded {
-    struct rows rows;
+    struct rows *streams; /* in the arena; rows->pos ascends within each */
+    size_t stream_count;
     struct reject_list rejects;
     struct drift drift;
 };
@@ -46,5 +48,7 @@ struct decoded {
  * data. */
 MUST_CHECK enum err_code decoder_run(struct decoder *d, const struct batch *b, struct arena *arena,
                                      struct decoded *out, struct err *err);
+/* Rows of all streams together. */
+size_t decoded_rows(const struct decoded *d);
 
 #endif

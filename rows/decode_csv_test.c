@@ -52,11 +52,11 @@ static void cells_are_split_and_unquoted(void **state) {
         struct run r;
         print_message("%s\n", cases[i].record);
         run_one(&r, d, STR("id,Full Name,rate\r\n"), str_of(cases[i].record));
-        assert_int_equal(r.out.rows.count, 1);
-        assert_int_equal(r.out.rows.columns[0].integer[0], 1);
-        assert_int_equal(r.out.rows.columns[1].is_null[0], cases[i].name == NULL);
+        assert_int_equal(r.out.streams[0].count, 1);
+        assert_int_equal(r.out.streams[0].columns[0].integer[0], 1);
+        assert_int_equal(r.out.streams[0].columns[1].is_null[0], cases[i].name == NULL);
         if (cases[i].name != NULL) {
-            assert_true(str_equal_c(r.out.rows.columns[1].bytes[0], cases[i].name));
+            assert_true(str_equal_c(r.out.streams[0].columns[1].bytes[0], cases[i].name));
         }
         run_release(&r);
     }
@@ -161,9 +161,9 @@ static void every_type_is_read_from_text(void **state) {
         print_message("%s %s\n", type_name(cases[i].type), cases[i].text);
         run_one(&r, d, STR("v"), str_of(cases[i].text));
         if (cases[i].want != NULL) {
-            assert_int_equal(r.out.rows.count, 1);
+            assert_int_equal(r.out.streams[0].count, 1);
             struct value v;
-            rows_get(&r.out.rows, 0, 0, &v);
+            rows_get(&r.out.streams[0], 0, 0, &v);
             struct buf shown = BUF_INIT(BUF_TEXT_MAX);
             struct json_writer w;
             json_writer_init(&w, &shown);
@@ -184,10 +184,10 @@ static void the_header_names_the_cells(void **state) {
     struct decoder *d = csv_decoder(people(&t), &plain);
     struct run r;
     run_one(&r, d, STR("\xEF\xBB\xBF\"Full Name\",id\r\n"), STR("n,7"));
-    assert_int_equal(r.out.rows.count, 1);
-    assert_int_equal(r.out.rows.columns[0].integer[0], 7);
-    assert_true(str_equal(r.out.rows.columns[1].bytes[0], STR("n")));
-    assert_int_equal(r.out.rows.columns[2].is_null[0], 1); /* no such header: absent */
+    assert_int_equal(r.out.streams[0].count, 1);
+    assert_int_equal(r.out.streams[0].columns[0].integer[0], 7);
+    assert_true(str_equal(r.out.streams[0].columns[1].bytes[0], STR("n")));
+    assert_int_equal(r.out.streams[0].columns[2].is_null[0], 1); /* no such header: absent */
     assert_int_equal(r.out.drift.column_present[2], 0);
     run_release(&r);
     run_one(&r, d, STR("Full Name,rate"), STR("n,1"));
@@ -214,7 +214,7 @@ static void undeclared_headers_are_noted_or_rejected(void **state) {
     for (int again = 0; again < 2; again++) {
         struct run r;
         run_records(&r, d, STR("id,extra"), records, 3);
-        assert_int_equal(r.out.rows.count, 2);
+        assert_int_equal(r.out.streams[0].count, 2);
         assert_int_equal(r.out.drift.field_count, 1);
         assert_true(str_equal(r.out.drift.fields[0].path, STR("extra")));
         assert_int_equal(r.out.drift.fields[0].kinds, FIELD_STRING | FIELD_NULL);
@@ -239,8 +239,8 @@ static void delimiter_quote_and_null_text_can_be_chosen(void **state) {
                                   STR("4;'it''s; \"so\"';0")};
     struct run r;
     run_records(&r, d, STR("id;Full Name;rate"), records, 4);
-    assert_int_equal(r.out.rows.count, 4);
-    const struct rows_column *name = &r.out.rows.columns[1];
+    assert_int_equal(r.out.streams[0].count, 4);
+    const struct rows_column *name = &r.out.streams[0].columns[1];
     assert_int_equal(name->is_null[0], 1);
     assert_true(str_equal(name->bytes[1], STR("NULL")));
     assert_int_equal(name->is_null[2], 0);

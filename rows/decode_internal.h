@@ -50,7 +50,10 @@ struct decoder_ops {
 
 struct decoder {
     const struct decoder_ops *ops;
-    const struct contract *contract;
+    const struct contract *contract; /* without columns when there are several streams */
+    const struct stream *streams_of; /* [stream_count] */
+    size_t stream_count;
+    struct stream only;        /* of a decoder with a contract */
     struct column_rule *rules; /* [column_count] */
     size_t column_count;
     bool is_json;     /* values are shown as they are written; else in double quotes */
@@ -58,7 +61,8 @@ struct decoder {
 
     /* the present batch */
     struct arena *arena;
-    struct rows *rows;
+    struct rows *streams;
+    struct rows *rows; /* of the present record's stream */
     struct reject_list *rejects;
     struct drift *drift;
 
@@ -71,6 +75,13 @@ struct decoder {
  * still calls decoder_free. */
 MUST_CHECK enum err_code decode_base_init(struct decoder *d, const struct decoder_ops *ops,
                                           const struct contract *c, bool is_json, struct err *err);
+
+/* The common part of a decoder for several streams: no contract, no drift. Its record() chooses a
+ * stream and sets every cell of the row. The streams are borrowed. */
+void decode_base_init_streams(struct decoder *d, const struct decoder_ops *ops,
+                              const struct stream *streams, size_t count);
+/* The present record is one of streams[index]: d->rows has room for its row. */
+MUST_CHECK enum err_code decode_choose(struct decoder *d, size_t index, struct err *err);
 
 /* column: index or -1. Only the first fault of a record is kept. */
 void decode_fault(struct decoder *d, enum reject_reason reason, int column, int64_t offset,

@@ -25,10 +25,10 @@ static void check_byte(struct decoder *d, int byte, size_t at, size_t len) {
     struct run r;
     run_one(&r, d, STR(""), (struct str){record, len + 8});
     bool is_good = byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
-    assert_int_equal(r.out.rows.count, is_good);
+    assert_int_equal(r.out.streams[0].count, is_good);
     if (is_good) {
         struct value v;
-        rows_get(&r.out.rows, 0, 0, &v);
+        rows_get(&r.out.streams[0], 0, 0, &v);
         assert_int_equal(v.bytes.len, len);
         assert_memory_equal(v.bytes.ptr, text, len);
     } else if (byte != '"' && byte != '\\') {
@@ -67,8 +67,8 @@ static void a_string_ends_with_its_record(void **state) {
         const struct str records[] = {{open, 6 + len}, STR("\"}"), STR("{\"v\":\"\"}")};
         struct run r;
         run_records(&r, d, STR(""), records, ARRAY_COUNT(records));
-        assert_int_equal(r.out.rows.count, 1);
-        assert_int_equal(r.out.rows.pos[0], 2);
+        assert_int_equal(r.out.streams[0].count, 1);
+        assert_int_equal(r.out.streams[0].pos[0], 2);
         assert_int_equal(r.out.rejects.items[0].offset, 6 + len);
         run_release(&r);
     }
@@ -100,8 +100,8 @@ static void integers_of_every_length_are_exact_wherever_they_end(void **state) {
                                digits, text, round % 12, "           ");
             struct run r;
             run_one(&r, d, STR(""), (struct str){record, (size_t)len});
-            assert_int_equal(r.out.rows.count, 1);
-            assert_true(r.out.rows.columns[0].integer[0] == (negative ? -want : want));
+            assert_int_equal(r.out.streams[0].count, 1);
+            assert_true(r.out.streams[0].columns[0].integer[0] == (negative ? -want : want));
             run_release(&r);
         }
     }
@@ -124,14 +124,14 @@ static void every_byte_ends_an_integer(void **state) {
             run_one(&r, d, STR(""), (struct str){record, (size_t)digits + 17});
             bool is_space = byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
             bool is_good = is_space || (byte >= '0' && byte <= '9');
-            assert_int_equal(r.out.rows.count, is_good);
+            assert_int_equal(r.out.streams[0].count, is_good);
             if (is_good) {
                 int64_t want = 0;
                 for (int i = 0; i < digits; i++) {
                     want = want * 10 + 7;
                 }
                 want = is_space ? want : want * 10 + (byte - '0');
-                assert_true(r.out.rows.columns[0].integer[0] == want);
+                assert_true(r.out.streams[0].columns[0].integer[0] == want);
             }
             run_release(&r);
         }
@@ -149,9 +149,9 @@ static void what_a_bad_record_held_is_not_taken_for_the_next(void **state) {
                                   STR("{\"id\":2,\"name\":3}"), STR("{\"id\":4}"), STR("{}")};
     struct run r;
     run_records(&r, d, STR(""), records, ARRAY_COUNT(records));
-    assert_int_equal(r.out.rows.count, 1);
-    assert_int_equal(r.out.rows.pos[0], 3);
-    assert_int_equal(r.out.rows.columns[1].is_null[0], 1);
+    assert_int_equal(r.out.streams[0].count, 1);
+    assert_int_equal(r.out.streams[0].pos[0], 3);
+    assert_int_equal(r.out.streams[0].columns[1].is_null[0], 1);
     assert_int_equal(r.out.rejects.items[0].reason, REJECT_MALFORMED);
     assert_int_equal(r.out.rejects.items[1].reason, REJECT_MISSING);
     assert_int_equal(r.out.rejects.items[2].reason, REJECT_TYPE);

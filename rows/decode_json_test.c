@@ -155,7 +155,7 @@ static void nesting_is_allowed_to_64_and_not_to_65(void **state) {
         buf_adds(&b, "}");
         struct run r;
         run_one(&r, d, STR(""), buf_str(&b));
-        assert_int_equal(r.out.rows.count, depth == 64);
+        assert_int_equal(r.out.streams[0].count, depth == 64);
         if (depth == 65) {
             expect_reject(&r, REJECT_MALFORMED, 12 + 32 + 31 * 5, "nested deeper than 64");
         }
@@ -191,7 +191,7 @@ static void duplicate_keys_are_found_on_declared_paths(void **state) {
     struct decoder *d = json_decoder(c);
     struct run r;
     run_one(&r, d, STR(""), STR("{\"id\":1,\"x\":{\"a\":1,\"a\":2}}"));
-    assert_int_equal(r.out.rows.count, 1); /* skipped values are not searched */
+    assert_int_equal(r.out.streams[0].count, 1); /* skipped values are not searched */
     run_release(&r);
     decoder_free(d);
 }
@@ -212,7 +212,7 @@ static void duplicates_are_found_among_keys_that_are_not_learned(void **state) {
         buf_adds(&b, "}");
         struct run r;
         run_one(&r, d, STR(""), buf_str(&b));
-        assert_int_equal(r.out.rows.count, !twice);
+        assert_int_equal(r.out.streams[0].count, !twice);
         if (twice) {
             expect_reject(&r, REJECT_DUPLICATE_KEY, (int64_t)b.len - 23, "'/key 2500' comes twice");
         } else {
@@ -244,12 +244,12 @@ static void a_long_key_is_compared_whole(void **state) {
     };
     struct run r;
     run_records(&r, d, STR(""), records, ARRAY_COUNT(records));
-    assert_int_equal(r.out.rows.count, 4);
+    assert_int_equal(r.out.streams[0].count, 4);
     for (size_t row = 0; row < 4; row++) {
         for (size_t i = 0; i < 4; i++) {
-            assert_int_equal(r.out.rows.columns[i].is_null[row], row == 3);
+            assert_int_equal(r.out.streams[0].columns[i].is_null[row], row == 3);
             if (row < 3) {
-                assert_int_equal(r.out.rows.columns[i].integer[row], i + 1);
+                assert_int_equal(r.out.streams[0].columns[i].integer[row], i + 1);
             }
         }
     }
@@ -285,11 +285,11 @@ static void paths_lead_into_objects_and_nulls_are_null(void **state) {
     };
     struct run r;
     run_records(&r, d, STR(""), records, ARRAY_COUNT(records));
-    assert_int_equal(r.out.rows.count, 5);
-    const struct rows_column *columns = r.out.rows.columns;
+    assert_int_equal(r.out.streams[0].count, 5);
+    const struct rows_column *columns = r.out.streams[0].columns;
     for (size_t i = 0; i < 5; i++) {
         assert_int_equal(columns[0].integer[i], i + 1);
-        assert_int_equal(r.out.rows.pos[i], i);
+        assert_int_equal(r.out.streams[0].pos[i], i);
         assert_int_equal(columns[1].is_null[i], i >= 2);
     }
     assert_true(str_equal(columns[1].bytes[1], STR("c2")));
@@ -319,8 +319,8 @@ static void one_path_may_feed_several_columns_and_an_object_may_be_kept_as_json(
     struct run r;
     run_one(&r, d, STR(""),
             STR("{ \"customer\" : { \"id\" : 7, \"x\":[ 1 ] } ,\"odd/name~\":\"y\"}"));
-    assert_int_equal(r.out.rows.count, 1);
-    const struct rows_column *got = r.out.rows.columns;
+    assert_int_equal(r.out.streams[0].count, 1);
+    const struct rows_column *got = r.out.streams[0].columns;
     assert_true(str_equal(got[0].bytes[0], STR("{\"id\":7,\"x\":[1]}")));
     assert_int_equal(got[1].integer[0], 7);
     assert_true(str_equal(got[2].bytes[0], STR("\x81\x07")));
@@ -351,7 +351,7 @@ static void undeclared_fields_are_noted_rejected_or_ignored(void **state) {
             struct run r;
             run_records(&r, d, STR(""), records, ARRAY_COUNT(records));
             const struct drift *drift = &r.out.drift;
-            assert_int_equal(r.out.rows.count, policy == UNKNOWN_REJECT ? 0 : 2);
+            assert_int_equal(r.out.streams[0].count, policy == UNKNOWN_REJECT ? 0 : 2);
             assert_int_equal(drift->field_count, policy == UNKNOWN_NOTE ? 4 : 0);
             if (policy == UNKNOWN_NOTE) {
                 assert_true(str_equal(drift->fields[0].path, STR("/new")));
@@ -390,7 +390,7 @@ static void learned_keys_are_forgotten_when_they_are_too_many(void **state) {
         const struct str records[] = {buf_str(&b), buf_str(&b)};
         struct run r;
         run_records(&r, d, STR(""), records, 2);
-        assert_int_equal(r.out.rows.count, 2);
+        assert_int_equal(r.out.streams[0].count, 2);
         run_release(&r);
         buf_release(&b);
     }
@@ -416,8 +416,8 @@ static void records_that_were_not_cut_out_whole_are_not_looked_into(void **state
     assert_int_equal(batch_add(&r.batch, STR("{\"id\":2}"), RECORD_UNFRAMED, &err), ERR_NONE);
     assert_int_equal(batch_seal(&r.batch, 1, &err), ERR_NONE);
     assert_int_equal(decoder_run(d, &r.batch, &r.arena, &r.out, &err), ERR_NONE);
-    assert_int_equal(r.out.rows.count, 1);
-    assert_int_equal(r.out.rows.pos[0], 1);
+    assert_int_equal(r.out.streams[0].count, 1);
+    assert_int_equal(r.out.streams[0].pos[0], 1);
     assert_int_equal(r.out.rejects.count, 2);
     assert_int_equal(r.out.rejects.items[0].reason, REJECT_TOO_LARGE);
     assert_true(str_ends_with(r.out.rejects.items[0].message, STR("offset=7 length=5000")));
@@ -433,7 +433,7 @@ static void an_empty_batch_has_no_rows(void **state) {
     struct decoder *d = json_decoder(shop(&t));
     struct run r;
     run_records(&r, d, STR(""), NULL, 0);
-    assert_int_equal(r.out.rows.count, 0);
+    assert_int_equal(r.out.streams[0].count, 0);
     run_release(&r);
     decoder_free(d);
 }
@@ -445,7 +445,7 @@ static void a_full_arena_is_a_limit(void **state) {
     struct run r;
     run_one(&r, d, STR(""), STR("{\"id\":1,\"customer\":{\"id\":\"a\\nb\"}}"));
     size_t need = r.arena.used;
-    assert_int_equal(r.out.rows.count, 1);
+    assert_int_equal(r.out.streams[0].count, 1);
     for (size_t max = 0; max < need; max += 16) {
         struct arena small;
         struct decoded out;

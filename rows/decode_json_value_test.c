@@ -131,9 +131,9 @@ static void decode_value(const struct value_case *v) {
     struct run r;
     run_one(&r, d, STR(""), buf_str(&record));
     if (v->want != NULL) {
-        assert_int_equal(r.out.rows.count, 1);
+        assert_int_equal(r.out.streams[0].count, 1);
         struct value cell;
-        rows_get(&r.out.rows, 0, 0, &cell);
+        rows_get(&r.out.streams[0], 0, 0, &cell);
         struct buf shown = BUF_INIT(BUF_TEXT_MAX);
         struct json_writer w;
         json_writer_init(&w, &shown);
@@ -224,7 +224,7 @@ static void bounds_are_inclusive(void **state) {
         struct run r;
         print_message("%s\n", cases[i].record);
         run_one(&r, d, STR(""), str_of(cases[i].record));
-        assert_int_equal(r.out.rows.count, cases[i].message == NULL);
+        assert_int_equal(r.out.streams[0].count, cases[i].message == NULL);
         if (cases[i].message != NULL) {
             int64_t offset = strchr(cases[i].record, ':') + 1 - cases[i].record;
             expect_reject(&r, cases[i].reason, offset, cases[i].message);

@@ -23,11 +23,11 @@ static void groups_become_cells_and_unset_groups_are_absent(void **state) {
     const struct str records[] = {STR("a.example 200 17"), STR("b\xC3\xA9 5")};
     struct run r;
     run_records(&r, d, STR(""), records, 2);
-    assert_int_equal(r.out.rows.count, 2);
-    assert_true(str_equal(r.out.rows.columns[0].bytes[0], STR("a.example")));
-    assert_int_equal(r.out.rows.columns[1].integer[0], 200);
-    assert_int_equal(r.out.rows.columns[2].integer[0], 17);
-    assert_int_equal(r.out.rows.columns[1].is_null[1], 1);
+    assert_int_equal(r.out.streams[0].count, 2);
+    assert_true(str_equal(r.out.streams[0].columns[0].bytes[0], STR("a.example")));
+    assert_int_equal(r.out.streams[0].columns[1].integer[0], 200);
+    assert_int_equal(r.out.streams[0].columns[2].integer[0], 17);
+    assert_int_equal(r.out.streams[0].columns[1].is_null[1], 1);
     assert_int_equal(r.out.drift.column_present[1], 1);
     assert_int_equal(r.out.drift.field_count, 0);
     run_release(&r);

@@ -33,7 +33,7 @@ static inline void run_records(struct run *r, struct decoder *d, struct str meta
     }
     assert_int_equal(batch_seal(&r->batch, 1, &err), ERR_NONE);
     assert_int_equal(decoder_run(d, &r->batch, &r->arena, &r->out, &err), ERR_NONE);
-    assert_int_equal(r->out.rows.count + r->out.rejects.count, count);
+    assert_int_equal(r->out.streams[0].count + r->out.rejects.count, count);
 }
 
 static inline void run_one(struct run *r, struct decoder *d, struct str meta, struct str record) {

@@ -1,4 +1,5 @@
-/* Every column is two arrays of the arena, null flags and cells, taken once for the whole batch.
+/* Every column is two arrays of the arena, null flags and cells, taken once for the whole batch, or
+ * anew with twice the room when it is not known how many rows there will be.
  *
  * Flags start as 1, so that a cell nobody set reads as NULL and not as whatever the memory held. */
 #include "rows/rows.h"
@@ -74,6 +75,34 @@ enum err_code rows_init(struct rows *r, const struct schema *schema, struct aren
         }
     }
     *r = made;
+    return ERR_NONE;
+}
+
+static void column_copy(struct rows_column *to, const struct rows_column *from, size_t count) {
+    memcpy(to->is_null, from->is_null, count);
+    if (type_is_integer(to->type)) {
+        memcpy(to->integer, from->integer, count * sizeof(*to->integer));
+    } else if (to->type == TYPE_FLOAT64) {
+        memcpy(to->real, from->real, count * sizeof(*to->real));
+    } else {
+        memcpy(to->bytes, from->bytes, count * sizeof(*to->bytes));
+    }
+}
+
+enum err_code rows_grow(struct rows *r, size_t capacity, struct err *err) {
+    if (capacity <= r->capacity) {
+        return ERR_NONE;
+    }
+    struct rows larger;
+    if (rows_init(&larger, r->schema, r->arena, capacity, err) != ERR_NONE) {
+        return err->code;
+    }
+    for (size_t i = 0; i < r->schema->count; i++) {
+        column_copy(&larger.columns[i], &r->columns[i], r->count);
+    }
+    memcpy(larger.pos, r->pos, r->count * sizeof(*r->pos));
+    larger.count = r->count;
+    *r = larger;
     return ERR_NONE;
 }
 

@@ -38,6 +38,9 @@ struct rows {
 MUST_CHECK enum err_code rows_init(struct rows *r, const struct schema *schema, struct arena *arena,
                                    size_t capacity, struct err *err);
 
+/* Room for at least capacity rows in all; the cells of the row being built are lost. */
+MUST_CHECK enum err_code rows_grow(struct rows *r, size_t capacity, struct err *err);
+
 /* Setters for the row being built (index r->count). Room must be there: count < capacity. */
 static inline void rows_set_null(struct rows *r, size_t column) {
     r->columns[column].is_null[r->count] = 1;

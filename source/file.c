@@ -102,6 +102,7 @@ static enum err_code file_source_next(void *source, const struct source_limit *l
                                       struct source_output *out, enum source_state *state,
                                       struct err *err);
 static enum err_code file_source_decoder(const void *conf, const struct contract *contract,
+                                         const struct stream *streams, size_t stream_count,
                                          struct decoder **out, struct err *err);
 
 static const struct source_ops ops = {
@@ -230,7 +231,10 @@ static enum err_code file_source_check(const void *conf, const struct contract *
 }
 
 static enum err_code file_source_decoder(const void *conf, const struct contract *contract,
+                                         const struct stream *streams, size_t stream_count,
                                          struct decoder **out, struct err *err) {
+    (void)streams;
+    (void)stream_count;
     const struct file_conf *c = conf;
     switch (conf_format(c)) {
     case FORMAT_JSONL:

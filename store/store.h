@@ -24,7 +24,7 @@ enum store_mode {
     STORE_SCRATCH  /* in memory, for checking a flow's SQL */
 };
 
-#define STORE_VERSION         1
+#define STORE_VERSION         2
 #define STORE_CACHE_BYTES     ((int64_t)32 << 20)
 #define STORE_BUSY_TIMEOUT_MS 5000
 
@@ -77,11 +77,11 @@ MUST_CHECK enum err_code store_get_i64(struct store *s, const char *sql, int64_t
                                        struct err *err);
 
 /* ---- the batch a map reads ---- */
-/* The decoded rows [low, high) become temp."_plumb_batch_<source>"; NULL: none. */
-void store_present(struct store *s, const struct flow_source *source, const struct rows *rows,
+/* The decoded rows [low, high) become the table stream->relation in schema temp; NULL: none. */
+void store_present(struct store *s, const struct flow_stream *stream, const struct rows *rows,
                    size_t low, size_t high, int64_t first_record);
 /* Row index at which the last statement over the batch stood. */
-size_t store_present_at(const struct store *s, const struct flow_source *source);
+size_t store_present_at(const struct store *s, const struct flow_stream *stream);
 int64_t *store_ticks(struct store *s);
 void store_ticks_reset(struct store *s);
 
@@ -89,7 +89,8 @@ void store_ticks_reset(struct store *s);
 struct store_partition {
     int64_t id;
     int64_t last_batch_seq; /* 0: none */
-    int64_t records;        /* staged so far */
+    int64_t records;        /* number the next record gets */
+    int64_t settled;        /* records numbered below are never taken back; 0: any may be */
 };
 /* Looks up or creates. Within a transaction. */
 MUST_CHECK enum err_code store_partition_get(struct store *s, const char *source, const char *name,
@@ -102,12 +103,42 @@ struct store_batch {
     int64_t partition;
     int64_t seq;          /* 1, 2, ... within the partition */
     int64_t first_record; /* number of its first record within the partition, from 0 */
+    int64_t count;        /* records in it */
+    int64_t
+        taken_back; /* records of earlier batches it takes back: those numbered from first_record on */
     int64_t decoded, rejected;
 };
-/* Batch and cursor together. b must be sealed. Fills id, seq. A batch without records moves only
- * the cursor; id is 0. */
-MUST_CHECK enum err_code store_stage(struct store *s, const struct batch *b, struct str cursor,
-                                     struct store_batch *info, struct err *err);
+/* What goes with a batch besides its records. */
+struct store_extras {
+    struct str cursor;
+    int64_t settled;                        /* -1: as before */
+    const struct source_coverage *coverage; /* may be unset */
+    const struct buf *notes;                /* as source_output_note wrote them */
+};
+/* Batch, cursor and extras together. b must be sealed. Fills id, seq. A batch that neither holds
+ * records nor takes any back moves only the cursor; id is 0. The caller has seen to it that
+ * nothing settled is taken back. */
+MUST_CHECK enum err_code store_stage(struct store *s, const struct batch *b,
+                                     const struct store_extras *extras, struct store_batch *info,
+                                     struct err *err);
+/* How many rows of the batch each stream of a source with several has. Replaces what was noted. */
+MUST_CHECK enum err_code store_streams_set(struct store *s, const struct flow_source *source,
+                                           int64_t batch, const struct decoded *d, struct err *err);
+/* The newest batch before `seq` with records numbered [low, high) that no batch before `seq` has
+ * taken back. For the next one, seq is what was found, high its low. */
+struct store_live {
+    int64_t seq;
+    int64_t low, high; /* of its records those numbered [low, high) */
+};
+MUST_CHECK enum err_code store_live_before(struct store *s, int64_t partition, int64_t seq,
+                                           int64_t low, int64_t high, struct store_live *out,
+                                           bool *found, struct err *err);
+/* Notes of a source, in the arena, oldest first. */
+MUST_CHECK enum err_code store_notes(struct store *s, const char *source, struct arena *arena,
+                                     struct source_note **out, size_t *count, struct err *err);
+/* What a source says of itself, a JSON object. */
+MUST_CHECK enum err_code store_facts_set(struct store *s, const char *source, struct str json,
+                                         struct err *err);
 /* True when batch seq of the partition is staged: resolves a commit whose outcome is unknown. */
 MUST_CHECK enum err_code store_batch_staged(struct store *s, int64_t partition, int64_t seq,
                                             bool *out, struct err *err);
@@ -131,6 +162,7 @@ struct ledger_line {
     int64_t rows_out;    /* rows they gave; differs from records_out only with many: true */
     int64_t filtered, rejected;
     int64_t inserted, updated, unchanged, deleted, superseded;
+    int64_t taken_back; /* rows of the table that went because their records were taken back */
     int64_t duration_us;
 };
 MUST_CHECK enum err_code store_ledger_add(struct store *s, int64_t batch, const char *transform,
@@ -138,6 +170,10 @@ MUST_CHECK enum err_code store_ledger_add(struct store *s, int64_t batch, const 
 /* transform "" means decoding. Replaces an entry for the same record and transform. */
 MUST_CHECK enum err_code store_reject_add(struct store *s, int64_t batch, const char *transform,
                                           const struct reject *r, struct err *err);
+/* Rejects of the live records belong to records that the batch with id `by` took back. */
+MUST_CHECK enum err_code store_rejects_take_back(struct store *s, int64_t partition,
+                                                 const struct store_live *live, int64_t by,
+                                                 struct err *err);
 /* Notes new, missing and changed fields; records an event for each that was not known before. */
 MUST_CHECK enum err_code store_drift_add(struct store *s, const struct flow_source *source,
                                          int64_t batch, const struct drift *d, struct err *err);

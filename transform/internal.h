@@ -14,6 +14,7 @@ enum tick {
 };
 
 #define TRANSFORM_STATEMENTS_MAX 24
+#define SLOT_TAKE_BACK           (TRANSFORM_STATEMENTS_MAX - 1) /* of a map (take_back.c) */
 
 struct transform {
     const struct flow_transform *def;
@@ -23,6 +24,9 @@ struct transform {
     bool staged; /* map into a table from which rows are deleted: through a temporary table */
     /* map: the one whose tombstones all maps into this table share, or NULL */
     const struct flow_transform *graves;
+    /* map over a source that takes records back: [identity_count of its stream] the columns of into
+     * that hold them */
+    size_t *identity;
     bool fresh;     /* first time on this store */
     bool *computed; /* [into->schema.count] columns that are not a column of the same type, as is */
     bool *reads;    /* sum: [from->schema.count] columns its SQL reads */
@@ -89,6 +93,7 @@ MUST_CHECK enum err_code capture_backfill(struct store *s, const struct transfor
 
 /* ---- kinds ---- */
 MUST_CHECK enum err_code map_prepare(struct store *s, struct transform *t, struct err *err);
+MUST_CHECK enum err_code take_back_prepare(struct store *s, struct transform *t, struct err *err);
 MUST_CHECK enum err_code sum_prepare(struct store *s, struct transform *t, struct err *err);
 MUST_CHECK enum err_code derive_prepare(struct store *s, struct transform *t, struct err *err);
 MUST_CHECK enum err_code sum_apply(struct transform *t, bool *more, struct err *err);

@@ -122,7 +122,7 @@ static bool names_int256(const struct flow *flow, const struct flow_transform *t
         return false;
     }
     if (t->source != NULL) {
-        note_type(&t->source->contract.schema, word->text, &big, &other);
+        note_type(&t->stream->spec->schema, word->text, &big, &other);
         return big && !other;
     }
     if (t->from != NULL) {

@@ -78,7 +78,7 @@ static void select_columns(struct buf *out, const struct transform *t) {
 static void user_select(struct buf *out, const struct transform *t) {
     AUTO_BUF body = BUF_INIT(BUF_TEXT_MAX);
     size_t prefix = 0;
-    buf_addf(&body, "SELECT * FROM temp.\"_plumb_batch_%s\"", t->def->source->name);
+    buf_addf(&body, "SELECT * FROM temp.\"%s\"", t->def->stream->relation);
     buf_adds(out, "(");
     sql_wrap(out, "batch", buf_c(&body), t->def->sql, &prefix);
     buf_adds(out, ") AS s");
@@ -274,7 +274,8 @@ static enum err_code staged_prepare(struct store *s, struct transform *t, struct
 
 enum err_code map_prepare(struct store *s, struct transform *t, struct err *err) {
     t->staged = t->def->delete_when != NULL || t->graves != NULL;
-    return t->staged ? staged_prepare(s, t, err) : direct_prepare(s, t, err);
+    enum err_code code = t->staged ? staged_prepare(s, t, err) : direct_prepare(s, t, err);
+    return code == ERR_NONE && t->identity != NULL ? take_back_prepare(s, t, err) : code;
 }
 
 /* ---- applying ---- */
@@ -294,7 +295,7 @@ struct job {
 /* One statement over rows [low, high): all of it or nothing. */
 static enum err_code try_range(struct job *j, struct range r, struct err *err) {
     struct store_statement *st = j->t->statements[MAP_ROWS];
-    store_present(j->store, j->t->def->source, j->in->rows, r.low, r.high, j->in->first_record);
+    store_present(j->store, j->t->def->stream, j->in->rows, r.low, r.high, j->in->first_record);
     store_ticks_reset(j->store);
     store_bind_i64(st, 1, j->in->batch);
     if (j->t->def->into->key_auto) {
@@ -396,7 +397,7 @@ static enum err_code apply_ranges(struct job *j, struct err *err) {
             }
             continue;
         }
-        size_t at = store_present_at(j->store, j->t->def->source);
+        size_t at = store_present_at(j->store, j->t->def->stream);
         if (at < r.low || at >= r.high || depth > RANGES_TRUSTED) {
             at = r.low + (r.high - r.low) / 2;
         }
@@ -472,6 +473,6 @@ enum err_code map_apply(struct plan *p, size_t index, const struct map_input *in
     if (code == ERR_NONE && j.t->staged) {
         code = staged_merge(&j, err);
     }
-    store_present(p->store, j.t->def->source, NULL, 0, 0, 0);
+    store_present(p->store, j.t->def->stream, NULL, 0, 0, 0);
     return code;
 }

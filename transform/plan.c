@@ -110,6 +110,7 @@ void plan_close(struct plan *p) {
             store_statement_free(t->statements[k]);
         }
         mem_free(t->computed);
+        mem_free(t->identity);
         mem_free(t->reads);
         mem_free(t);
     }

@@ -41,6 +41,12 @@ MUST_CHECK enum err_code map_apply(struct plan *p, size_t index, const struct ma
                                    struct ledger_line *line, struct reject_list *rejects,
                                    struct err *err);
 
+/* Deletes the rows that records [low, high) of an earlier batch, by their place in it, have in the
+ * map's table. in is that batch. */
+MUST_CHECK enum err_code map_take_back(struct plan *p, size_t index, const struct map_input *in,
+                                       int64_t low, int64_t high, int64_t *deleted,
+                                       struct err *err);
+
 /* Applies a sum or derive to what its queue holds; *more when it took only part (derives:
  * DERIVE_KEYS_MAX). */
 MUST_CHECK enum err_code cascade_apply(struct plan *p, size_t index, bool *more, struct err *err);

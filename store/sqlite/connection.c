@@ -126,16 +126,18 @@ static enum err_code batch_tables_create(struct store *s, struct err *err) {
     if (code != ERR_NONE) {
         return code;
     }
-    s->presented = mem_alloc_array(s->flow->source_count + 1, sizeof(*s->presented));
+    s->presented = mem_alloc_array(s->flow->stream_count + 1, sizeof(*s->presented));
     for (size_t i = 0; i < s->flow->source_count; i++) {
         const struct flow_source *source = &s->flow->sources[i];
-        s->presented[i].source = source;
-        char *name = mem_printf("_plumb_batch_%s", source->name);
-        code = batch_table_create(s->batch_tables, name, &source->contract.schema,
-                                  &s->presented[i].table, err);
-        mem_free(name);
-        if (code != ERR_NONE) {
-            return err_wrap(err, "source '%s'", source->name);
+        for (size_t k = 0; k < source->stream_count; k++) {
+            const struct flow_stream *stream = &source->streams[k];
+            struct presented *p = &s->presented[stream->number];
+            p->stream = stream;
+            code = batch_table_create(s->batch_tables, stream->relation, &stream->spec->schema,
+                                      &p->table, err);
+            if (code != ERR_NONE) {
+                return err_wrap(err, "source '%s'", stream->full_name);
+            }
         }
     }
     return ERR_NONE;
@@ -212,19 +214,18 @@ const char *store_path(const struct store *s) {
     return s->path;
 }
 
-void store_present(struct store *s, const struct flow_source *source, const struct rows *rows,
+void store_present(struct store *s, const struct flow_stream *stream, const struct rows *rows,
                    size_t low, size_t high, int64_t first_record) {
-    size_t index = (size_t)(source - s->flow->sources);
-    ASSERT(index < s->flow->source_count);
-    struct presented *p = &s->presented[index];
+    struct presented *p = &s->presented[stream->number];
+    ASSERT(p->stream == stream);
     p->rows = rows;
     p->first_record = first_record;
     batch_table_present(p->table, rows, low, high);
     s->current = rows != NULL ? p : NULL;
 }
 
-size_t store_present_at(const struct store *s, const struct flow_source *source) {
-    return batch_table_at(s->presented[source - s->flow->sources].table);
+size_t store_present_at(const struct store *s, const struct flow_stream *stream) {
+    return batch_table_at(s->presented[stream->number].table);
 }
 
 int64_t *store_ticks(struct store *s) {

@@ -51,16 +51,17 @@ enum err_code store_ledger_add(struct store *s, int64_t batch, const char *trans
     if (code != ERR_NONE) {
         return code;
     }
-    const int64_t numbers[] = {line->rows_in,  line->records_out, line->rows_out,   line->filtered,
-                               line->rejected, line->inserted,    line->updated,    line->unchanged,
-                               line->deleted,  line->superseded,  line->duration_us};
+    const int64_t numbers[] = {line->rows_in,    line->records_out, line->rows_out,
+                               line->filtered,   line->rejected,    line->inserted,
+                               line->updated,    line->unchanged,   line->deleted,
+                               line->superseded, line->taken_back,  line->duration_us};
     sqlite3_bind_int64(stmt, 1, batch);
     sqlite_bind(stmt, 2, str_of(transform));
     for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
         sqlite3_bind_int64(stmt, (int)i + 3, numbers[i]);
     }
-    bind_version(s, stmt, 14);
-    sqlite3_bind_int64(stmt, 15, clock_now_us());
+    bind_version(s, stmt, 15);
+    sqlite3_bind_int64(stmt, 16, clock_now_us());
     return sqlite_finish(s, stmt, "add ledger line", err);
 }
 
@@ -85,6 +86,20 @@ enum err_code store_reject_add(struct store *s, int64_t batch, const char *trans
     bind_version(s, stmt, 8);
     sqlite3_bind_int64(stmt, 9, clock_now_us());
     return sqlite_finish(s, stmt, "add reject", err);
+}
+
+enum err_code store_rejects_take_back(struct store *s, int64_t partition,
+                                      const struct store_live *live, int64_t by, struct err *err) {
+    sqlite3_stmt *stmt = NULL;
+    enum err_code code = sqlite_fixed(s, FIXED_REJECTS_TAKE_BACK, &stmt, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    const int64_t numbers[] = {partition, live->seq, live->low, live->high, by};
+    for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
+        sqlite3_bind_int64(stmt, (int)i + 1, numbers[i]);
+    }
+    return sqlite_finish(s, stmt, "take rejects back", err);
 }
 
 /* ---- drift ---- */

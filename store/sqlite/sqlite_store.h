@@ -18,6 +18,16 @@ enum fixed_statement {
     FIXED_PARTITION_GET,
     FIXED_PARTITION_ADD,
     FIXED_PARTITION_MOVE,
+    FIXED_LIVE_BEFORE,
+    FIXED_COVERAGE_CUT,
+    FIXED_COVERAGE_TRIM,
+    FIXED_COVERAGE_EXTEND,
+    FIXED_COVERAGE_ADD,
+    FIXED_NOTES_CUT,
+    FIXED_NOTE_ADD,
+    FIXED_FACTS_SET,
+    FIXED_STREAM_SET,
+    FIXED_REJECTS_TAKE_BACK,
     FIXED_BATCH_ADD,
     FIXED_FRAME_ADD,
     FIXED_BATCH_GET,
@@ -36,7 +46,7 @@ enum fixed_statement {
 };
 
 struct presented {
-    const struct flow_source *source;
+    const struct flow_stream *stream;
     struct batch_table *table;
     const struct rows *rows;
     int64_t first_record;
@@ -49,7 +59,7 @@ struct store {
     char *path;
     int lock_fd;
     struct batch_tables *batch_tables;
-    struct presented *presented; /* [flow->source_count] */
+    struct presented *presented; /* [flow->stream_count] */
     struct presented *current;   /* the one _plumb_pos() and _plumb_record() speak of */
     sqlite3_stmt *fixed[FIXED_COUNT];
     struct sql_facts *analysing; /* where the authorizer writes; NULL otherwise */

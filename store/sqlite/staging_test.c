@@ -63,6 +63,13 @@ static struct str record_of(int64_t seq, int i, char text[64]) {
     return (struct str){text, (size_t)len};
 }
 
+static enum err_code stage_with(struct fixture *f, struct str cursor, struct store_batch *info) {
+    const struct source_coverage coverage = {.is_set = false};
+    const struct buf notes = BUF_INIT(1);
+    const struct store_extras extras = {cursor, -1, &coverage, &notes};
+    return store_stage(f->s, &f->batch, &extras, info, &f->err);
+}
+
 /* The next batch of the partition, of so many records. */
 static struct store_batch stage(struct fixture *f, int records) {
     struct store_batch info = {.partition = f->partition.id,
@@ -77,8 +84,7 @@ static struct store_batch stage(struct fixture *f, int records) {
     }
     assert_int_equal(batch_seal(&f->batch, 1, &f->err), ERR_NONE);
     int len = snprintf(text, sizeof(text), "after %lld", (long long)info.seq);
-    assert_int_equal(store_stage(f->s, &f->batch, (struct str){text, (size_t)len}, &info, &f->err),
-                     ERR_NONE);
+    assert_int_equal(stage_with(f, (struct str){text, (size_t)len}, &info), ERR_NONE);
     f->partition.last_batch_seq = info.seq;
     f->partition.records += records;
     return info;
@@ -158,7 +164,7 @@ static void a_batch_without_records_moves_only_the_cursor(void **state) {
     (void)stage(f, 1);
     struct store_batch info = {.partition = f->partition.id, .seq = 2, .first_record = 1, .id = 7};
     assert_int_equal(batch_begin(&f->batch, STR(""), &f->err), ERR_NONE);
-    assert_int_equal(store_stage(f->s, &f->batch, STR("further"), &info, &f->err), ERR_NONE);
+    assert_int_equal(stage_with(f, STR("further"), &info), ERR_NONE);
     assert_int_equal(info.id, 0);
     assert_int_equal(number(f->s, "SELECT count(*) FROM _plumb_batches"), 1);
     assert_int_equal(number(f->s, "SELECT last_seq FROM _plumb_partitions WHERE cursor = 'further' "

@@ -1,0 +1,74 @@
+/* Rows of records that their source has taken back.
+ *
+ * The map's SQL is not run again: the table's key begins with the columns that name a record, so the
+ * rows are found by these, whatever the SQL made of the rest and also when it had rejected the
+ * record. The delete goes row by row through the same triggers as any other, so everything below
+ * follows by itself. */
+#include "transform/internal.h"
+
+/* With key: auto the record's number is its name. */
+static void delete_by_number(struct buf *out, const struct flow_transform *def) {
+    buf_addf(out,
+             "DELETE FROM \"%s\" WHERE \"_partition\" = ?1 AND \"_record\" IN (SELECT "
+             "_plumb_record() FROM temp.\"%s\")",
+             def->into->name, def->stream->relation);
+}
+
+static void delete_by_identity(struct buf *out, const struct transform *t) {
+    const struct flow_transform *def = t->def;
+    const struct stream *spec = def->stream->spec;
+    buf_addf(out, "DELETE FROM \"%s\" WHERE (", def->into->name);
+    for (size_t i = 0; i < spec->identity_count; i++) {
+        buf_addf(out, "%s\"%s\"", i > 0 ? ", " : "",
+                 def->into->schema.columns[t->identity[i]].name);
+    }
+    buf_adds(out, ") IN (SELECT ");
+    for (size_t i = 0; i < spec->identity_count; i++) {
+        buf_addf(out, "%s\"%s\"", i > 0 ? ", " : "", spec->schema.columns[spec->identity[i]].name);
+    }
+    buf_addf(out, " FROM temp.\"%s\")", def->stream->relation);
+}
+
+enum err_code take_back_prepare(struct store *s, struct transform *t, struct err *err) {
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    if (t->def->into->key_auto) {
+        delete_by_number(&sql, t->def);
+    } else {
+        delete_by_identity(&sql, t);
+    }
+    return transform_prepare(s, t, SLOT_TAKE_BACK, buf_c(&sql), err);
+}
+
+/* Index of the first row whose record is not before pos. */
+static size_t row_at(const struct rows *rows, int64_t pos) {
+    size_t low = 0;
+    size_t high = rows->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if ((int64_t)rows->pos[middle] < pos) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+enum err_code map_take_back(struct plan *p, size_t index, const struct map_input *in, int64_t low,
+                            int64_t high, int64_t *deleted, struct err *err) {
+    struct transform *t = p->items[index];
+    *deleted = 0;
+    const size_t first = row_at(in->rows, low);
+    const size_t end = row_at(in->rows, high);
+    if (first == end) {
+        return ERR_NONE;
+    }
+    ASSERT(t->statements[SLOT_TAKE_BACK] != NULL);
+    store_present(p->store, t->def->stream, in->rows, first, end, in->first_record);
+    if (t->def->into->key_auto) {
+        store_bind_i64(t->statements[SLOT_TAKE_BACK], 1, in->partition);
+    }
+    enum err_code code = store_run(t->statements[SLOT_TAKE_BACK], deleted, err);
+    store_present(p->store, t->def->stream, NULL, 0, 0, 0);
+    return code;
+}
