@@ -34,11 +34,13 @@ static const struct {
      "SELECT coalesce(sum(records), 0) FROM _plumb_batches",
      {"SELECT " BATCH_NAME ", 'begins with record ' || b.first_record || ', expected ' || b.next "
       "FROM (SELECT *, lag(first_record + records, 1, 0) OVER (PARTITION BY partition ORDER BY "
-      "seq) AS next FROM _plumb_batches) b LEFT JOIN _plumb_partitions p ON p.id = b.partition "
+      "seq) - taken_back AS next FROM _plumb_batches) b LEFT JOIN _plumb_partitions p ON p.id = "
+      "b.partition "
       "WHERE b.first_record <> b.next",
       "SELECT p.source || ' ' || p.name, 'counts ' || p.records || ' records, its batches hold ' "
-      "|| coalesce(sum(b.records), 0) FROM _plumb_partitions p LEFT JOIN _plumb_batches b ON "
-      "b.partition = p.id GROUP BY p.id HAVING p.records <> coalesce(sum(b.records), 0)",
+      "|| coalesce(sum(b.records - b.taken_back), 0) FROM _plumb_partitions p LEFT JOIN "
+      "_plumb_batches b ON b.partition = p.id GROUP BY p.id HAVING p.records <> "
+      "coalesce(sum(b.records - b.taken_back), 0)",
       /* Cursors are the connector's own text; those that count records say so in `records`. */
       "SELECT " BATCH_NAME ", 'its cursor stands at record ' || json_extract(b.cursor, "
       "'$.records') || ', its records end at ' || (b.first_record + b.records) FROM " BATCHES
@@ -55,7 +57,10 @@ static const struct {
      {"SELECT " BATCH_NAME ", b.records || ' records, but ' || b.decoded || ' decoded + ' || "
       "b.rejected || ' rejected = ' || (b.decoded + b.rejected) FROM " BATCHES
       " WHERE b.records <> b.decoded + b.rejected OR b.records < 0 OR b.decoded < 0 OR b.rejected "
-      "< 0"}},
+      "< 0 OR b.taken_back < 0",
+      "SELECT " BATCH_NAME ", b.decoded || ' decoded, its streams have ' || s.records FROM (SELECT "
+      "batch, sum(records) AS records FROM _plumb_streams GROUP BY batch) s, " BATCHES
+      " WHERE b.id = s.batch AND s.records <> b.decoded"}},
     {"rejects",
      "as many rejects are kept as batches and ledger lines count, each with its record",
      "SELECT count(*) FROM _plumb_rejects",
@@ -90,7 +95,8 @@ static const struct {
       "l.deleted + l.superseded OR min(l.inserted, l.updated, l.unchanged, l.deleted, "
       "l.superseded) < 0",
       "SELECT " BATCH_NAME " || ', transform ' || l.transform, l.rows_in || ' rows in, but the "
-      "batch has ' || b.decoded || ' decoded rows' FROM " LINES " WHERE l.rows_in <> b.decoded",
+      "batch has ' || b.decoded || ' decoded rows' FROM " LINES " WHERE l.rows_in <> b.decoded AND "
+      "NOT EXISTS (SELECT 1 FROM _plumb_streams s WHERE s.batch = l.batch)",
       "SELECT 'batch id ' || l.batch || ', transform ' || l.transform, 'the batch is not there' "
       "FROM _plumb_ledger l LEFT JOIN _plumb_batches b ON b.id = l.batch WHERE b.id IS NULL"}},
 };

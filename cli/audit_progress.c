@@ -6,6 +6,20 @@
 
 #include "cli/queues.h"
 
+/* Of a source with several streams a map gets the rows of its own. */
+static enum err_code check_stream(struct audit *a, const struct flow_transform *t,
+                                  struct err *err) {
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    buf_addf(&sql,
+             "SELECT p.source || ' ' || p.name || ', batch ' || b.seq || ', transform %s', "
+             "l.rows_in || ' rows in, but the batch has ' || coalesce(s.records, 0) || ' of %s' "
+             "FROM _plumb_ledger l JOIN _plumb_batches b ON b.id = l.batch JOIN _plumb_partitions "
+             "p ON p.id = b.partition LEFT JOIN _plumb_streams s ON s.batch = l.batch AND s.stream "
+             "= '%s' WHERE l.transform = '%s' AND l.rows_in <> coalesce(s.records, 0)",
+             t->name, t->stream->name, t->stream->name, t->name);
+    return audit_find_rows(a, buf_c(&sql), err);
+}
+
 static enum err_code check_map(struct audit *a, const struct flow_transform *t, struct err *err) {
     AUTO_BUF with = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&with,
@@ -24,14 +38,18 @@ static enum err_code check_map(struct audit *a, const struct flow_transform *t, 
         "SELECT place || ', batch ' || b.seq, 'has a ledger line, but is not applied by the mark' "
         "FROM part JOIN _plumb_batches b ON b.partition = part.id AND b.seq > part.seq JOIN "
         "_plumb_ledger l ON l.batch = b.id AND l.transform = "};
+    static const size_t of_ledger = 2;
     enum err_code code = ERR_NONE;
     for (size_t i = 0; code == ERR_NONE && i < ARRAY_COUNT(selects); i++) {
         AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
         buf_addf(&sql, "%s%s", buf_c(&with), selects[i]);
-        if (i >= 2) {
-            buf_addf(&sql, "'%s'%s", t->name, i == 2 ? " WHERE l.batch IS NULL" : "");
+        if (i >= of_ledger) {
+            buf_addf(&sql, "'%s'%s", t->name, i == of_ledger ? " WHERE l.batch IS NULL" : "");
         }
         code = audit_find_rows(a, buf_c(&sql), err);
+    }
+    if (code == ERR_NONE && t->source->stream_count > 1) {
+        code = check_stream(a, t, err);
     }
     AUTO_BUF count = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&count, "SELECT count(*) FROM _plumb_partitions WHERE source = '%s'", t->source->name);

@@ -1,5 +1,5 @@
 /* How it works: a table that only maps write has as many rows as its ledger lines inserted less
- * what they deleted; it is counted, and its digest is taken. The hidden count of a sum's rows is
+ * what they deleted and what was taken back; it is counted, and its digest is taken. The hidden count of a sum's rows is
  * never below one: at zero the row is gone. */
 #include "cli/audit.h"
 
@@ -26,7 +26,8 @@ static enum err_code check_rows(struct audit *a, const struct flow_table *table,
                                 const char *writers, int64_t rows, struct err *err) {
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&sql,
-             "SELECT coalesce(sum(inserted) - sum(deleted), 0) FROM _plumb_ledger WHERE transform "
+             "SELECT coalesce(sum(inserted - deleted - taken_back), 0) FROM _plumb_ledger WHERE "
+             "transform "
              "IN (%s)",
              writers);
     int64_t expected = 0;

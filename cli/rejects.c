@@ -39,7 +39,8 @@ static const struct fact_column row_columns[] = {{"id", "id", FACT_COUNT},
 
 #define FROM_REJECTS                                                                               \
     " FROM _plumb_rejects r LEFT JOIN _plumb_batches b ON b.id = r.batch LEFT JOIN "               \
-    "_plumb_partitions p ON p.id = b.partition WHERE (?1 IS NULL OR r.reason = ?1) AND "           \
+    "_plumb_partitions p ON p.id = b.partition WHERE r.taken_back_by IS NULL AND (?1 IS NULL OR "  \
+    "r.reason = ?1) AND "                                                                          \
     "(?2 IS NULL OR r.transform = ?2) "
 
 static const char groups_sql[] =

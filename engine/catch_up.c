@@ -73,6 +73,9 @@ static enum err_code apply_staged(struct run *r, const struct turn_input *in, st
     if (r->options.replay || !same || in->batch->rejected > 0) {
         code = note_decoding(r, in, err);
     }
+    if (code == ERR_NONE && in->batch->taken_back > 0) {
+        code = turn_take_rejects_back(r, in, err); /* they may just have been written again */
+    }
     return code == ERR_NONE ? turn_maps(r, in, err) : code;
 }
 

@@ -1,5 +1,6 @@
 /* What the three decoders share: the batch loop's state, the fault of the present record, and the
- * setters that put a value into a cell after checking the column's bounds. Private to rows/.
+ * setters that put a value into a cell after checking the column's bounds. For rows/ and for sources
+ * that decode their own records.
  *
  * A decoder implements struct decoder_ops. Its record() sets cells of the row being built and
  * decoder.kinds, and calls decode_fault() or decode_malformed() for what is wrong. The first fault
