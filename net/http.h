@@ -61,7 +61,7 @@ struct http_request {
     const char *method;                /* NULL: POST with a body, GET without */
     const char *url;                   /* http or https */
     const struct http_header *headers; /* copied */
-    size_t header_count;
+    size_t header_count;       /* Content-Type is application/json for a body unless one is named */
     struct buf *body;          /* NULL for none; given: *body is empty after http_send succeeded */
     int64_t deadline_us;       /* for the whole call, from http_send; 0: HTTP_DEADLINE_US_DEFAULT */
     int64_t connect_us;        /* to be connected; 0: HTTP_CONNECT_US_DEFAULT */
