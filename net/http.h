@@ -18,6 +18,9 @@
  * taken from the environment (http_proxy, HTTPS_PROXY, ALL_PROXY, NO_PROXY) as curl does. gzip and
  * deflate are asked for, except from this machine itself, where they cost more than they save.
  *
+ * A compressed body that ends early inside right framing is given as far as it goes: whoever reads it must
+ * notice by its syntax, as a JSON reader does.
+ *
  * URLs hold keys: nothing here puts one into a message but through http_url_show.
  *
  * Fault point NET: asked once by each http_send; the call then ends as UNAVAILABLE. */
