@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GENESIS_TIME = 1_700_000_000
 BLOCK_SECONDS = 12
 CHAIN_ID = 31337
-GAS_OF_TRANSACTION = 3_000_000
+GAS_OF_TRANSACTION = 12_000_000
 GAS_OF_BLOCK = 1_000_000_000
 START_SECONDS_MAX = 30
 ANSWER_SECONDS_MAX = 120
@@ -101,7 +101,8 @@ class Contract:
 
     def send(self, function, *values, sender=0, fails=False, ether=0):
         """Queues the call for the next block. The block is refused by mine() if it succeeds though it `fails`, or the reverse."""
-        return self.chain.send(self.address, self.data(function, *values), sender=sender, fails=fails, ether=ether)
+        return self.chain.send(self.address, self.data(function, *values), sender=sender, fails=fails, ether=ether,
+                               what=f"{self.name}.{function} by {sender}")
 
     def call(self, function, *values):
         """The result's bytes."""
@@ -132,7 +133,7 @@ class Anvil:
         self.rpc = Rpc(self.url)
         self.accounts = self.rpc.call("eth_accounts")
         self.nonces = dict.fromkeys(self.accounts, 0)
-        self.expected = []  # (transaction hash, fails) of the block to come
+        self.expected = []  # (transaction hash, fails, what it is) of the block to come
         if not block_time:
             self.rpc.call("anvil_setBlockTimestampInterval", BLOCK_SECONDS)
 
@@ -179,10 +180,10 @@ class Anvil:
         self.nonces[account] += 1
         return made
 
-    def send(self, to, data, *, sender=0, fails=False, ether=0):
+    def send(self, to, data, *, sender=0, fails=False, ether=0, what="a transaction"):
         """Queues a transaction for the next block; its hash."""
         hashed = self.rpc.call("eth_sendTransaction", self.transaction(to, data, sender=sender, ether=ether))
-        self.expected.append((hashed, fails))
+        self.expected.append((hashed, fails, what))
         return hashed
 
     def deploy(self, name, *values, sender=0):
@@ -190,7 +191,7 @@ class Anvil:
         made = self.contracts[name]
         account = self.account(sender)
         address = created_address(account, self.nonces[account])
-        self.send(None, made["bytecode"] + encode(made["constructor"], values).hex(), sender=sender)
+        self.send(None, made["bytecode"] + encode(made["constructor"], values).hex(), sender=sender, what=f"the making of {name}")
         return Contract(self, name, address)
 
     def mine(self, blocks=1):
@@ -200,10 +201,10 @@ class Anvil:
             self.rpc.call("anvil_mine", hex(blocks - 1), hex(BLOCK_SECONDS))
         expected, self.expected = self.expected, []
         if expected:
-            receipts = self.rpc.batch([("eth_getTransactionReceipt", hashed) for hashed, _ in expected])
-            for (hashed, fails), receipt in zip(expected, receipts):
-                assert receipt, f"transaction {hashed} is in no block"
-                assert (receipt["status"] == "0x0") == fails, f"transaction {hashed} has status {receipt['status']}"
+            receipts = self.rpc.batch([("eth_getTransactionReceipt", hashed) for hashed, _, _ in expected])
+            for (hashed, fails, what), receipt in zip(expected, receipts):
+                assert receipt, f"{what}: transaction {hashed} is in no block"
+                assert (receipt["status"] == "0x0") == fails, f"{what}: status {receipt['status']}, gas {int(receipt['gasUsed'], 16)}"
         return self.head()
 
     def head(self):
