@@ -30,7 +30,7 @@ enum rpc_answer_kind {
     RPC_MISSING, /* no item has this id */
     RPC_RESULT,  /* raw: the result, which may be null */
     RPC_ERROR,   /* raw: the error, an object or a string */
-    RPC_NEITHER  /* an item with neither result nor error */
+    RPC_NEITHER /* an item with neither result nor error; raw: the item, which rpc_read_error can read */
 };
 
 struct rpc_answer {
