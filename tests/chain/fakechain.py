@@ -60,6 +60,20 @@ class Fork:
         self.recorded = {}      # block number -> (header, receipts) of a real node
         self.blocks = {}        # those made already that have logs
         self.numbers = sorted(self.logs)
+        self.places = None      # transaction -> numbers of the blocks of this branch's own that hold it; made when asked for
+
+    def places_of(self, transaction):
+        """Numbers of the fork's own blocks with logs of a transaction."""
+        if self.places is None:
+            self.places = collections.defaultdict(list)
+            for number in self.numbers:
+                for hashed in {log["transactionHash"] for log in [*self.logs[number], *self.noise.get(number, ())]}:
+                    self.places[hashed].append(number)
+            for number, (_, receipts) in self.recorded.items():
+                for receipt in receipts:
+                    if number not in self.places[receipt["transactionHash"]]:
+                        self.places[receipt["transactionHash"]].append(number)
+        return self.places.get(transaction, ())
 
     def owner(self, number):
         """The fork that made the block of a number on this branch."""
@@ -81,8 +95,13 @@ class Block:
             dict.fromkeys(log["transactionHash"] for _, log in logs))
         self.head_text = compact(header)[:-1]
 
-    def text(self):
-        return f'{self.head_text},"transactions":{compact(self.transactions)}}}'
+    def text(self, whole=False):
+        """As JSON, with the transactions' hashes or with as much of them as anybody needs."""
+        transactions = self.transactions
+        if whole:
+            transactions = [{"hash": hashed, "blockHash": self.hash, "blockNumber": self.header["number"],
+                             "transactionIndex": hex(place)} for place, hashed in enumerate(transactions)]
+        return f'{self.head_text},"transactions":{compact(transactions)}}}'
 
     def receipts(self):
         """As a node gives them: one for each transaction, with its logs."""
@@ -216,6 +235,15 @@ class Chain:
             fork = fork.parent
         return [number for part in reversed(found) for number in part]
 
+    def blocks_with(self, transaction, fork, head):
+        """Numbers of the blocks of a branch, up to a head, that hold a transaction."""
+        found = []
+        while fork:
+            found += [number for number in fork.places_of(transaction) if number <= head and (number > fork.base or not fork.parent)]
+            head = min(head, fork.base)
+            fork = fork.parent
+        return found
+
     # How it moves.
 
     def tick(self):
@@ -263,6 +291,15 @@ class Chain:
         with self.lock:
             self.polls_left = 0
             self.show(self.true, min(self.view.head + longer, self.last))
+
+    def rival(self):
+        """The branch that a slower node may still show beside the shown one: as a View, or None."""
+        if self.view.fork is not self.true:
+            return View(self.true, self.view.fork.base + max(1, self.view.head - self.view.fork.base - 1))
+        late = self.forks[-1]
+        if late.parent is self.true and late.base >= self.final:
+            return View(late, min(max(late.numbers, default=late.base + 1), self.view.head))
+        return None
 
     def other_logs(self, parent, low, high):
         """Logs of a fork: some of the true ones (same transactions, other places), some changed, some gone, some new."""

@@ -55,6 +55,7 @@ FAULTS = {
     "no_receipts": (False, "eth_getBlockReceipts is not known"),
     "null_block": (0.0, "a known block is null"),
     "null_logs": (0.0, "eth_getLogs answers null"),
+    "other_branch": (0.0, "this request is served by a node that still has, or already has, another branch"),
     "outside_logs": (0.0, "a log from outside the asked range comes along"),
     "passing_error": (0.0, "a call fails for now, in passing_text's words"),
     "passing_text": ("", "which; any when empty"),
@@ -146,6 +147,9 @@ class HostileNode:
         behind = self.faults["lag"]
         if self.happens("head_back"):
             behind += self.pick(range(1, self.faults["lag_max"] + 1))
+        other = self.chain.rival()
+        if other and self.happens("other_branch"):
+            fork, head = other
         return View(fork, max(head - behind, self.chain.first))
 
     # Calls.
@@ -215,14 +219,14 @@ class HostileNode:
         number = self.number_of(params[0], view)
         if not self.chain.first <= number <= view.head or self.happens("null_block"):
             return "null"
-        return self.chain.block(view.fork, number).text()
+        return self.chain.block(view.fork, number).text(bool(params[1:] and params[1]))
 
     def do_eth_getBlockByHash(self, params, view):
         place = self.chain.locate(params[0])
         # A node keeps blocks of forks it has seen, but knows none above its head.
         if not place or not self.chain.first <= place[1] <= view.head or self.happens("null_block"):
             return "null"
-        return self.chain.block(*place).text()
+        return self.chain.block(*place).text(bool(params[1:] and params[1]))
 
     def do_eth_getBlockReceipts(self, params, view):
         what = params[0]
@@ -242,18 +246,12 @@ class HostileNode:
         return compact(self.chain.block(*place).receipts())
 
     def do_eth_getTransactionReceipt(self, params, view):
-        for number in self.transaction_blocks(params[0], view):
+        for number in self.chain.blocks_with(params[0], view.fork, view.head):
             for receipt in self.chain.block(view.fork, number).receipts():
                 if receipt["transactionHash"] == params[0]:
                     near = number > view.head - self.faults["head_blocks"]
                     return "null" if near and self.happens("receipts_late") else compact(receipt)
         return "null"
-
-    def transaction_blocks(self, hashed, view):
-        """Blocks of the shown branch that may hold a transaction."""
-        for number in self.chain.busy_numbers(view.fork, self.chain.first, view.head):
-            if hashed in self.chain.block(view.fork, number).transactions:
-                yield number
 
     # Logs.
 

@@ -170,7 +170,7 @@ def fast_rug(market, label, creator, after=20):
 
 
 def trap(market, label, creator, blocks):
-    """Everybody can buy; only the creator's sale succeeds, in the end."""
+    """Everybody can buy, nobody can sell; in the end the creator sells and takes the liquidity."""
     yield from market.launch(label, "trap", creator, contract="TrapToken")
     told = market.tokens[label]
     told["contract"].send("setPool(address)", told["pool"], sender=creator)
@@ -178,7 +178,8 @@ def trap(market, label, creator, blocks):
         market.trade(told, TRADERS, sells=0.3, fails=True)
         yield
     market.sell(told, creator, 1)
-    told["ended"] = market.chain.head() + 1
+    yield
+    market.remove(told, 1, last=True)
     yield
 
 
