@@ -8,6 +8,7 @@ extern const struct command command_init;
 extern const struct command command_check;
 extern const struct command command_run;
 extern const struct command command_replay;
+extern const struct command command_rewind;
 extern const struct command command_status;
 extern const struct command command_rejects;
 extern const struct command command_audit;

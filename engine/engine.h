@@ -52,4 +52,23 @@ struct run_options {
 MUST_CHECK enum err_code engine_run(const struct flow *flow, const struct run_options *options,
                                     struct run_summary *summary, struct err *err);
 
+/* Takes back what a source gave from some place on, as the source itself does after a
+ * reorganisation: for one that stands on something which is no more, such as a chain that went
+ * another way below what its node had called final. */
+struct rewind {
+    const char *source;
+    const char *partition; /* NULL: the only one */
+    int64_t to;            /* on the source's own axis (a block): the last that is kept */
+};
+struct rewound {
+    char partition[BATCH_PARTITION_BYTES_MAX];
+    int64_t from;    /* on the axis: what the next run begins with */
+    int64_t records; /* taken back */
+    int64_t rows;    /* that left tables of maps */
+    struct run_summary run;
+};
+/* All or nothing. Errors as engine_run; CONFIG when the source cannot be rewound, or not there. */
+MUST_CHECK enum err_code engine_rewind(const struct flow *flow, const struct rewind *what,
+                                       struct rewound *out, struct err *err);
+
 #endif

@@ -32,6 +32,7 @@ struct package {
     struct buf facts;      /* what the source says of itself, JSON; empty: nothing new */
     int64_t attempted_seq; /* the batch number a commit was tried with; 0: none yet */
     bool committed;
+    bool rewinds; /* takes back what was settled, because somebody said so */
     struct package *next;
 };
 

@@ -60,7 +60,7 @@ static enum err_code open_sources(struct run *r, struct err *err) {
     return ERR_NONE;
 }
 
-static enum err_code open_run(struct run *r, struct err *err) {
+enum err_code run_open(struct run *r, struct err *err) {
     enum err_code code =
         store_open(r->flow, r->options.replay ? STORE_REBUILD : STORE_WRITE, &r->store, err);
     if (code == ERR_NONE && r->options.replay) {
@@ -89,7 +89,7 @@ static enum err_code open_run(struct run *r, struct err *err) {
         code = store_get_i64(r->store, "SELECT max(id) FROM _plumb_batches", &r->batch_before,
                              &found, err);
     }
-    return code == ERR_NONE ? open_sources(r, err) : code;
+    return code;
 }
 
 static struct extractor *extractor_of(struct run *r, const struct package *p) {
@@ -362,7 +362,7 @@ static enum err_code verdict(struct run *r, struct err *err) {
     return r->options.once ? err->code : ERR_NONE;
 }
 
-static void close_run(struct run *r) {
+void run_close(struct run *r) {
     channel_stop(&r->channel);
     for (size_t i = 0; i < r->flow->source_count; i++) {
         if (r->extractors[i].source != NULL) {
@@ -383,22 +383,31 @@ static void close_run(struct run *r) {
     mem_free(r->decoders);
 }
 
+void run_init(struct run *r, const struct flow *flow, const struct run_options *options,
+              struct run_summary *summary) {
+    *summary = (struct run_summary){.first_commit_us = -1};
+    *r = (struct run){
+        .flow = flow, .options = *options, .summary = summary, .started_us = clock_monotonic_us()};
+    r->stages = mem_alloc_array(flow->transform_count + 1, sizeof(*r->stages));
+    r->extractors = mem_alloc_array(flow->source_count + 1, sizeof(*r->extractors));
+    r->decoders = mem_alloc_array(flow->source_count + 1, sizeof(struct decoder *));
+    r->options.once = options->once || options->replay;
+    channel_init(&r->channel);
+    batch_init(&r->batch);
+    undo_init(&r->undo);
+    arena_init(&r->arena, CATCH_UP_ARENA_BYTES_MAX);
+    arena_init(&r->turn_arena, TURN_ARENA_BYTES_MAX);
+    arena_init(&r->source_arena, TURN_ARENA_BYTES_MAX);
+}
+
 enum err_code engine_run(const struct flow *flow, const struct run_options *options,
                          struct run_summary *summary, struct err *err) {
-    *summary = (struct run_summary){.first_commit_us = -1};
-    struct run r = {
-        .flow = flow, .options = *options, .summary = summary, .started_us = clock_monotonic_us()};
-    r.stages = mem_alloc_array(flow->transform_count + 1, sizeof(*r.stages));
-    r.extractors = mem_alloc_array(flow->source_count + 1, sizeof(*r.extractors));
-    r.decoders = mem_alloc_array(flow->source_count + 1, sizeof(struct decoder *));
-    r.options.once = options->once || options->replay;
-    channel_init(&r.channel);
-    batch_init(&r.batch);
-    undo_init(&r.undo);
-    arena_init(&r.arena, CATCH_UP_ARENA_BYTES_MAX);
-    arena_init(&r.turn_arena, TURN_ARENA_BYTES_MAX);
-    arena_init(&r.source_arena, TURN_ARENA_BYTES_MAX);
-    enum err_code code = open_run(&r, err);
+    struct run r;
+    run_init(&r, flow, options, summary);
+    enum err_code code = run_open(&r, err);
+    if (code == ERR_NONE) {
+        code = open_sources(&r, err);
+    }
     if (code == ERR_NONE) {
         code = loop(&r, err);
     }
@@ -407,6 +416,6 @@ enum err_code engine_run(const struct flow *flow, const struct run_options *opti
     }
     report(&r, true);
     summary->duration_us = clock_monotonic_us() - r.started_us;
-    close_run(&r);
+    run_close(&r);
     return code;
 }

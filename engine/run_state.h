@@ -51,6 +51,13 @@ struct run {
     int64_t batch_before; /* the newest staged batch when the run began */
 };
 
+/* ---- run.c ---- */
+void run_init(struct run *r, const struct flow *flow, const struct run_options *options,
+              struct run_summary *summary);
+/* Store and plan, for a run that asks sources or one that does not. */
+MUST_CHECK enum err_code run_open(struct run *r, struct err *err);
+void run_close(struct run *r);
+
 /* ---- turn.c ---- */
 /* Packages that commit together. They are held until then: a turn that fails is done again from
  * them. One package of a source stays free, so that it can be filled meanwhile. */

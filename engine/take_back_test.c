@@ -44,9 +44,7 @@ static enum err_code fork_open(const void *conf, const struct source_env *env, v
     (void)conf;
     (void)err;
     for (size_t i = 0; i < env->cursor_count; i++) {
-        int64_t at = 0;
-        assert_true(parse_i64(env->cursors[i].cursor, &at));
-        story.at = (size_t)at;
+        assert_int_equal(sscanf(env->cursors[i].cursor.ptr, "{\"at\": %zu", &story.at), 1);
     }
     story.notes = (int64_t)env->note_count;
     assert_false(env->is_stopping(env->stop_context));
@@ -82,7 +80,7 @@ static enum err_code fork_next(void *source, const struct source_limit *limit,
             source_output_note(out, t->number + (int64_t)i, str_of(text));
         }
     }
-    buf_addf(&out->cursor, "%zu", story.at);
+    buf_addf(&out->cursor, "{\"at\": %zu, \"next\": %lld}", story.at, (long long)t->high + 1);
     *state = SOURCE_BATCH;
     return code;
 }
@@ -412,6 +410,12 @@ static void assert_same(char *got, char *want, uint64_t at_seed) {
     mem_free(want);
 }
 
+/* Records that are left after the last batch. */
+static size_t truth_at(const struct story *s) {
+    const struct told *last = &s->batches[s->batch_count - 1];
+    return (size_t)last->number + last->count;
+}
+
 /* ---- tests ---- */
 
 static void test_a_story_with_forks_ends_as_if_it_had_been_told_straight(void **state) {
@@ -486,6 +490,43 @@ static void test_any_store_fault_on_the_way_changes_nothing(void **state) {
     }
     mem_free(want);
     assert_true(failures > 0); /* else no fault was met */
+}
+
+static void test_a_rewound_source_tells_the_rest_again(void **state) {
+    (void)state;
+    for (uint64_t i = 1; i <= 20; i++) {
+        seed = i * 0x8EBC6AF09C88C6E3u;
+        invent(&told, &truth, 20, 6);
+        told.batches[10].settled = told.batches[10].number; /* a person may go behind that */
+        for (size_t k = 11; k < told.batch_count; k++) {
+            told.batches[k].takes_back = false; /* ... the source may not */
+        }
+        told.batch_count = 11;
+        struct place p;
+        open_place(&p);
+        run_until(&p, &told, told.batch_count, false);
+        char *want = state_of(&p);
+        struct rewound done;
+        struct err err = ERR_INIT;
+        const struct rewind what = {.source = "s", .to = (int64_t)below(8)};
+        const int64_t stood = ask(&p, "SELECT max(high) FROM _plumb_coverage");
+        enum err_code code = engine_rewind(p.flow, &what, &done, &err);
+        if (code == ERR_CONFIG) { /* nothing ends so early */
+            mem_free(want);
+            close_place(&p);
+            continue;
+        }
+        assert_int_equal(code, ERR_NONE);
+        assert_true(done.from <= what.to + 1);
+        assert_int_equal(ask(&p, "SELECT records FROM _plumb_partitions") + done.records,
+                         (int64_t)truth_at(&told));
+        assert_true(ask(&p, "SELECT coalesce(max(n), -1) FROM a") < done.from || done.records == 0);
+        assert_accounts(&p);
+        run_until(&p, &told, told.batch_count, false);
+        assert_int_equal(ask(&p, "SELECT max(high) FROM _plumb_coverage"), stood);
+        assert_same(state_of(&p), want, i);
+        close_place(&p);
+    }
 }
 
 static void test_what_is_settled_cannot_be_taken_back(void **state) {
@@ -566,6 +607,7 @@ int main(void) {
         cmocka_unit_test(test_it_may_be_cut_anywhere_and_replayed),
         cmocka_unit_test(test_a_map_that_comes_later_catches_up_through_the_forks),
         cmocka_unit_test(test_any_store_fault_on_the_way_changes_nothing),
+        cmocka_unit_test(test_a_rewound_source_tells_the_rest_again),
         cmocka_unit_test(test_what_is_settled_cannot_be_taken_back),
         cmocka_unit_test(test_maps_must_keep_to_what_names_a_record),
     };

@@ -197,7 +197,7 @@ enum err_code turn_rejects(struct run *r, const struct turn_input *in, struct er
 static enum err_code check_numbers(const struct package *p, const struct store_partition *at,
                                    struct err *err) {
     const int64_t first = p->out.first_record;
-    if (p->out.takes_back && first < at->settled) {
+    if (p->out.takes_back && first < at->settled && !p->rewinds) {
         return err_set(err, ERR_CONFLICT,
                        "the source takes back record %lld, but those before %lld were settled",
                        (long long)first, (long long)at->settled);
