@@ -2,6 +2,8 @@
  * widest text of each column is its width, and the lines are put together. */
 #include "cli/facts.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -117,6 +119,9 @@ static char *cell_text(const struct fact *cell, enum fact_kind kind, int64_t now
     case FACT_COUNT:
         output_number(cell->number, text);
         break;
+    case FACT_PLACE:
+        (void)snprintf(text, sizeof(text), "%" PRId64, cell->number);
+        break;
     case FACT_BYTES:
         output_bytes(cell->number, text);
         break;
@@ -144,7 +149,7 @@ static void cut(char *text, size_t columns) {
 }
 
 static bool is_right(enum fact_kind kind) {
-    return kind == FACT_COUNT || kind == FACT_BYTES;
+    return kind == FACT_COUNT || kind == FACT_PLACE || kind == FACT_BYTES;
 }
 
 static size_t last_shown(const struct facts *f) {
@@ -259,6 +264,7 @@ static void cell_json(const struct fact *cell, enum fact_kind kind, struct json_
         json_str(w, (struct str){cell->text, cell->len});
         return;
     case FACT_COUNT:
+    case FACT_PLACE:
     case FACT_BYTES:
         json_i64(w, cell->number);
         return;

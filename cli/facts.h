@@ -15,6 +15,7 @@
 enum fact_kind {
     FACT_TEXT,
     FACT_COUNT,
+    FACT_PLACE, /* a number that names a place and is no count: without separators */
     FACT_BYTES,
     FACT_TIME, /* microseconds since 1970; shown as "3 m ago", in JSON RFC 3339 */
     FACT_FLAG  /* 0, 1; shown as "yes" or nothing */

@@ -61,9 +61,17 @@ static const struct fact_column event_columns[] = {
     {"path", "field", FACT_TEXT},    {"at", "when", FACT_TIME},
     {"batch", NULL, FACT_COUNT},     {"detail", "detail", FACT_TEXT}};
 
+static const struct fact_column coverage_columns[] = {
+    {"source", "source", FACT_TEXT},    {"partition", "partition", FACT_TEXT},
+    {"low", "from", FACT_PLACE},        {"high", "to", FACT_PLACE},
+    {"records", "records", FACT_COUNT}, {"gaps", "gaps", FACT_COUNT},
+    {"missing", "missing", FACT_COUNT}, {"how", "checked by", FACT_TEXT},
+    {"origin", "last from", FACT_TEXT}, {"updated", "moved", FACT_TIME}};
+
 /* Everything status knows, in the order it is shown. */
 struct status {
-    struct facts sources, partitions, marks, transforms, rejects, troubles, events, failed;
+    struct facts sources, partitions, marks, transforms, rejects, troubles, events, failed,
+        coverage;
 };
 
 static void status_release(struct status *s) {
@@ -75,6 +83,7 @@ static void status_release(struct status *s) {
     facts_release(&s->troubles);
     facts_release(&s->events);
     facts_release(&s->failed);
+    facts_release(&s->coverage);
 }
 
 /* Common table expression `slow`: each partition of the source with the mark of its slowest map. */
@@ -261,6 +270,18 @@ static enum err_code collect_rest(const struct opened *o, struct status *s, stru
                            "_plumb_schema_events ORDER BY id DESC",
                            err);
     }
+    if (code == ERR_NONE) {
+        code = facts_query(
+            &s->coverage, o->store,
+            "SELECT p.source, p.name, min(c.low), max(c.high), sum(c.records), sum(c.low > "
+            "c.before "
+            "+ 1), sum(c.low - c.before - 1), group_concat(DISTINCT c.how), (SELECT l.origin FROM "
+            "_plumb_coverage l WHERE l.partition = p.id ORDER BY l.low DESC LIMIT 1), "
+            "max(c.updated_us) FROM (SELECT *, lag(high, 1, low - 1) OVER (PARTITION BY partition "
+            "ORDER BY low) AS before FROM _plumb_coverage) c JOIN _plumb_partitions p ON p.id = "
+            "c.partition GROUP BY p.id ORDER BY p.source, p.id",
+            err);
+    }
     return code == ERR_NONE ? queues_failed(o, NULL, FACTS_ROWS_MAX, &s->failed, err) : code;
 }
 
@@ -307,6 +328,7 @@ static void show(const struct opened *opened, const struct status *s, struct out
     if (facts_rows(&s->partitions) > facts_rows(&s->sources)) {
         section(o, "Partitions, the ones that moved last first", &s->partitions, PARTITIONS_MAX);
     }
+    section(o, "Coverage", &s->coverage, PARTITIONS_MAX);
     section(o, "Transforms", &s->transforms, FACTS_ROWS_MAX);
     show_waiting(o, &s->transforms);
     section(o, "Rejected rows", &s->rejects, FACTS_ROWS_MAX);
@@ -324,10 +346,11 @@ static int print_json(const struct opened *opened, const struct status *s) {
     const struct {
         const char *key;
         const struct facts *facts;
-    } parts[] = {{"sources", &s->sources},   {"partitions", &s->partitions},
-                 {"marks", &s->marks},       {"transforms", &s->transforms},
-                 {"rejects", &s->rejects},   {"failed_keys", &s->failed},
-                 {"troubles", &s->troubles}, {"schema_events", &s->events}};
+    } parts[] = {{"sources", &s->sources},     {"partitions", &s->partitions},
+                 {"marks", &s->marks},         {"transforms", &s->transforms},
+                 {"rejects", &s->rejects},     {"failed_keys", &s->failed},
+                 {"coverage", &s->coverage},   {"troubles", &s->troubles},
+                 {"schema_events", &s->events}};
     for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
         json_key(&o.json, parts[i].key);
         facts_json(parts[i].facts, &o.json);
@@ -340,10 +363,11 @@ static int status_once(const struct invocation *call, struct output *o, bool *fa
     struct err err = ERR_INIT;
     AUTO_OPENED opened = {.flow = NULL};
     CLEANUP(status_release)
-    struct status s = {FACTS_INIT(source_columns), FACTS_INIT(partition_columns),
-                       FACTS_INIT(mark_columns),   FACTS_INIT(transform_columns),
-                       FACTS_INIT(reject_columns), FACTS_INIT(trouble_columns),
-                       FACTS_INIT(event_columns),  FACTS_INIT(queue_failed_columns)};
+    struct status s = {FACTS_INIT(source_columns),  FACTS_INIT(partition_columns),
+                       FACTS_INIT(mark_columns),    FACTS_INIT(transform_columns),
+                       FACTS_INIT(reject_columns),  FACTS_INIT(trouble_columns),
+                       FACTS_INIT(event_columns),   FACTS_INIT(queue_failed_columns),
+                       FACTS_INIT(coverage_columns)};
     enum err_code code = opened_open(&opened, call, call->arguments[0], STORE_READ, &err);
     if (code == ERR_NONE) {
         code = collect(&opened, &s, &err);

@@ -180,7 +180,7 @@ def test_the_text_names_the_place_and_what_is_off(plumb, flow):
 
 
 def test_one_check_lists_at_most_a_hundred_findings_and_counts_all(plumb, flow):
-    rows = ", ".join(f"({1000 + i}, {2000 + i}, 0, '', 'type', NULL, NULL, '', '', 0)" for i in range(150))
+    rows = ", ".join(f"({1000 + i}, {2000 + i}, 0, '', 'type', NULL, NULL, '', '', 0, NULL)" for i in range(150))
     change(flow, f"INSERT INTO _plumb_rejects VALUES {rows}")
     code, facts = audit(plumb, flow)
     rejects = [check for check in facts["checks"] if check["check"] == "rejects"][0]
