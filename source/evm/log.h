@@ -8,7 +8,7 @@
  *
  * A block is an object with the one member "block": the fields of the header as the node said them
  * (what eth_getBlockByNumber answers), and of the source's own "logs", the number of logs of our filter
- * in that block. tx_count is the length of "transactions" if that is there, else "transactionCount".
+ * in that block. tx_count is "transactionCount", or the length of "transactions".
  *
  *     {"block":{"number":"0x1","hash":"0x..","parentHash":"0x..","timestamp":"0x5","miner":"0x..",
  *      "gasUsed":"0x0","gasLimit":"0x0","baseFeePerGas":"0x7","transactionCount":2,"logs":1}}
@@ -42,18 +42,24 @@ struct evm_log {
     int64_t log_index;
 };
 
+/* Only number, hash, parentHash and logs must be there. */
 struct evm_block {
     int64_t number;
     int64_t time_us;
     int64_t gas_used;
     int64_t gas_limit;
-    int64_t tx_count; /* -1: not said */
+    int64_t tx_count;
     int64_t log_count;
     uint8_t hash[EVM_HASH_BYTES];
     uint8_t parent_hash[EVM_HASH_BYTES];
     uint8_t miner[EVM_ADDRESS_BYTES];
-    bool has_base_fee;
     uint8_t base_fee[EVM_HASH_BYTES]; /* big-endian */
+    bool has_time;
+    bool has_gas_used;
+    bool has_gas_limit;
+    bool has_tx_count;
+    bool has_miner;
+    bool has_base_fee;
 };
 
 /* Why a record could not be read. */
