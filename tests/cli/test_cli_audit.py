@@ -111,7 +111,7 @@ FAULTS = {
                                   "DELETE FROM _plumb_rejects WHERE transform = 'events' AND batch = 1"),
     "a reject came from nowhere": ("rejects", "kept are 2",
                                    "INSERT INTO _plumb_rejects SELECT 900, batch, 7, transform, reason, NULL, NULL, '', "
-                                   "version, 0 FROM _plumb_rejects WHERE transform = '' AND batch = 1"),
+                                   "version, 0, NULL FROM _plumb_rejects WHERE transform = '' AND batch = 1"),
     "a reject points past its batch": ("rejects", "has no record at 10",
                                        "UPDATE _plumb_rejects SET pos = 10 WHERE transform = '' AND batch = 1"),
     "a reject of no batch": ("rejects", "its batch is not there",
