@@ -22,6 +22,12 @@ BLOCK_SECONDS = 12
 FORK_DEPTH_MAX = 64
 NOISE_TOPIC = "0x" + hashlib.sha256(b"an event nobody declared").hexdigest()
 
+# What our blocks say and nobody looks at.
+REST = {"gasUsed": "0x0", "gasLimit": "0x1c9c380", "baseFeePerGas": "0x7", "difficulty": "0x0", "extraData": "0x",
+        "nonce": "0x0000000000000000", "sha3Uncles": "0x" + "1d" * 32, "stateRoot": "0x" + "5a" * 32,
+        "transactionsRoot": "0x" + "7a" * 32, "receiptsRoot": "0x" + "6a" * 32, "mixHash": "0x" + "00" * 32, "size": "0x220", "uncles": []}
+EMPTY_REST = json.dumps(REST, separators=(",", ":"))[1:-1]
+
 View = collections.namedtuple("View", "fork head")
 BLOOM_BITS = {}  # address or topic as text -> the bits it sets, as an integer
 
@@ -121,10 +127,11 @@ class Chain:
 
     head_step: how far the head moves each time it is asked for, from `head` until `last`. forks_max forks of depth up to
     fork_depth come, each when the head is asked for with chance fork_chance, are shown for a few questions, and go again.
-    bloom "right", or "full" (some chains set every bit). noise: the share of blocks that also have logs nobody asks for."""
+    bloom "right", or "full" (some chains set every bit). noise: the share of blocks with logs that also have one nobody asks
+    for. false_blooms: the share of blocks whose bloom has the bits of logs that are not there."""
 
     def __init__(self, logs, *, chain_id=1, first=0, last=None, head=None, head_step=0, finality=64, times=None, seed=1,
-                 bloom="right", noise=0.0, forks_max=0, fork_chance=0.2, fork_depth=FORK_DEPTH_MAX, fork_polls=3):
+                 bloom="right", noise=0.0, false_blooms=0.0, forks_max=0, fork_chance=0.2, fork_depth=FORK_DEPTH_MAX, fork_polls=3):
         self.chain_id, self.first, self.finality, self.bloom = chain_id, first, finality, bloom
         self.random = random.Random(seed)
         self.lock = threading.RLock()
@@ -136,6 +143,8 @@ class Chain:
         self.true = self.forks[0]
         self.last = max(self.true.numbers, default=first) if last is None else last
         self.recorded_hashes = {}
+        self.false_blooms = false_blooms
+        self.false_bits = [log for number in self.true.numbers[:50] for log in by_block[number]] if false_blooms else []
         bloom_bits([text for found in by_block.values() for log in found for text in (log["address"], *log["topics"])])
         for number in self.true.numbers if noise else ():
             if self.random.random() < noise:
@@ -211,12 +220,30 @@ class Chain:
             logs.append((compact(full), full))
         logs.sort(key=lambda pair: int(pair[1]["logIndex"], 16))
         header = {"number": hex(number), "hash": hashed, "parentHash": self.hash_at(owner, number - 1), "timestamp": time,
-                  "logsBloom": FULL_BLOOM if self.bloom == "full" else bloom_of([log for _, log in logs]) if logs else EMPTY_BLOOM,
-                  "miner": "0x" + hashed[2:42], "gasUsed": hex(21000 * len(logs)), "gasLimit": "0x1c9c380", "baseFeePerGas": "0x7",
-                  "difficulty": "0x0", "extraData": "0x", "nonce": "0x0000000000000000", "sha3Uncles": "0x" + "1d" * 32,
-                  "stateRoot": "0x" + "5a" * 32, "transactionsRoot": "0x" + "7a" * 32, "receiptsRoot": "0x" + "6a" * 32,
-                  "mixHash": "0x" + "00" * 32, "size": "0x220", "uncles": []}
+                  "logsBloom": self.bloom_at(hashed, [log for _, log in logs]),
+                  "miner": "0x" + hashed[2:42], **REST, "gasUsed": hex(21000 * len(logs))}
         return Block(header, logs)
+
+    def bloom_at(self, hashed, logs):
+        if self.bloom == "full":
+            return FULL_BLOOM
+        if self.false_bits and int(hashed[2:10], 16) < self.false_blooms * (1 << 32):
+            return bloom_of([*logs, *self.false_bits])
+        return bloom_of(logs) if logs else EMPTY_BLOOM
+
+    def empty_text(self, owner, number):
+        """A block without logs as JSON at once: most of a long chain's blocks are asked for once and have none."""
+        hashed, parent = self.hash_at(owner, number), self.hash_at(owner, number - 1)
+        bloom = EMPTY_BLOOM if self.bloom == "right" and not self.false_bits else self.bloom_at(hashed, [])
+        return (f'{{"number":"{number:#x}","hash":"{hashed}","parentHash":"{parent}","timestamp":"{self.time_at(number):#x}",'
+                f'"logsBloom":"{bloom}","miner":"{hashed[:42]}",{EMPTY_REST},"transactions":[]}}')
+
+    def text_at(self, fork, number, whole=False):
+        """The JSON of a block on a branch."""
+        owner = fork.owner(number)
+        if number in owner.logs or number in owner.noise or number in owner.recorded:
+            return self.block(owner, number).text(whole)
+        return self.empty_text(owner, number)
 
     def noise_log(self, number):
         """A log of no declared event, the last of its block."""

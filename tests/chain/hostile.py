@@ -219,14 +219,14 @@ class HostileNode:
         number = self.number_of(params[0], view)
         if not self.chain.first <= number <= view.head or self.happens("null_block"):
             return "null"
-        return self.chain.block(view.fork, number).text(bool(params[1:] and params[1]))
+        return self.chain.text_at(view.fork, number, bool(params[1:] and params[1]))
 
     def do_eth_getBlockByHash(self, params, view):
         place = self.chain.locate(params[0])
         # A node keeps blocks of forks it has seen, but knows none above its head.
         if not place or not self.chain.first <= place[1] <= view.head or self.happens("null_block"):
             return "null"
-        return self.chain.block(*place).text(bool(params[1:] and params[1]))
+        return self.chain.text_at(*place, bool(params[1:] and params[1]))
 
     def do_eth_getBlockReceipts(self, params, view):
         what = params[0]

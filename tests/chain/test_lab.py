@@ -211,6 +211,7 @@ def check_branch(chain, fork, low, high):
         assert len({log["logIndex"] for log in logs}) == len(logs)
         assert all((log["blockHash"], log["blockNumber"]) == (block.hash, hex(number)) for log in logs)
         assert block.header["logsBloom"] == (bloom_of(logs) if logs else EMPTY_BLOOM)
+        assert json.loads(chain.text_at(fork, number)) == {**block.header, "transactions": block.transactions}
         before = block
 
 
@@ -219,6 +220,26 @@ def test_a_made_up_chain_is_consistent():
     check_branch(chain, chain.true, chain.first, chain.last)
     assert len([log for log in chain.truth() if log["topics"][0] != noise_topic()]) == 400
     assert len(chain.truth()) > 400
+
+
+def test_a_false_bloom_has_more_bits_and_is_the_same_each_time():
+    chain, right = made_up(false_blooms=0.2), made_up()
+    more = 0
+    for number in range(chain.first, chain.last + 1):
+        said, true = (int(json.loads(c.text_at(c.true, number))["logsBloom"], 16) for c in (chain, right))
+        assert said & true == true
+        more += said != true
+    assert 300 < more < 500
+    assert chain.truth() == right.truth()
+
+
+def test_a_fork_below_what_is_final_leaves_final_where_it_was():
+    chain = made_up(head=1000)
+    assert chain.final == 1000 - 64
+    chain.fork(100)
+    assert chain.final == 1000 - 64 and chain.hash_at(chain.view.fork, chain.final) != chain.hash_at(chain.true, chain.final)
+    chain.unfork()
+    assert chain.final == 1002 - 64
 
 
 def test_times_of_blocks_go_through_the_known_ones():
