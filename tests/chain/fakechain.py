@@ -325,7 +325,7 @@ class Chain:
             return View(self.true, self.view.fork.base + max(1, self.view.head - self.view.fork.base - 1))
         late = self.forks[-1]
         if late.parent is self.true and late.base >= self.final:
-            return View(late, min(max(late.numbers, default=late.base + 1), self.view.head))
+            return View(late, min(max(late.numbers, default=late.base + 1), self.view.head - 1))
         return None
 
     def other_logs(self, parent, low, high):

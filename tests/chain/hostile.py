@@ -49,7 +49,8 @@ FAULTS = {
     "lag": (0, "always so many blocks behind the chain's head"),
     "lag_max": (8, "how far behind head_back is"),
     "lag_errors": (False, "ranges beyond the head are an error (else what there is is given, as if it were all)"),
-    "missing_logs": (0.0, "a log is missing from eth_getLogs, though in the receipts"),
+    "missing_blocks": (0.0, "all logs of a block are missing from eth_getLogs, though in the receipts (a bloom tells)"),
+    "missing_logs": (0.0, "a log is missing from eth_getLogs, though in the receipts (only these tell)"),
     "no_answer": (0.0, "the connection ends before an answer"),
     "no_finalized": (False, "the tags finalized and safe are not known"),
     "no_receipts": (False, "eth_getBlockReceipts is not known"),
@@ -337,6 +338,9 @@ class HostileNode:
 
     def spoil(self, found, low, high, view):
         """What eth_getLogs gets wrong. Shares are of answers; one log of the answer, or a few, are hit."""
+        if found and self.happens("missing_blocks"):
+            number = self.pick(found)[1]["blockNumber"]
+            found = [pair for pair in found if pair[1]["blockNumber"] != number]
         if found and self.happens("missing_logs"):
             gone = {self.pick(range(len(found))) for _ in range(max(1, len(found) // 50))}
             found = [pair for place, pair in enumerate(found) if place not in gone]
