@@ -2,6 +2,7 @@
 
     tools/node empty                                          a real node where nothing happens until it is told to
     tools/node market [--pace SECONDS] [--spam LOGS]          a real node with the market played on it
+    tools/node full [--blocks N] [--logs PER_BLOCK]           a real node with very many transfers, to measure with
     tools/node hostile [FILE] [FAULT=VALUE ...] [CHAIN=VALUE ...]
                                                               our own node over logs (JSON lines as eth_getLogs gives them,
                                                               .gz or not; the recorded market when no file is named)
@@ -78,6 +79,18 @@ def market(arguments):
         signal.pause()
 
 
+def full(arguments):
+    blocks, logs = option(arguments, "--blocks", 2000), option(arguments, "--logs", 100)
+    with Anvil(find_anvil(), more=("--transaction-block-keeper", str(blocks + 10))) as chain:
+        spammer = chain.deploy("Spammer")
+        chain.mine()
+        for seed in range(blocks):
+            spammer.send("spam(uint256,uint256)", logs, seed)
+            chain.mine()
+        print(chain.url, flush=True)
+        signal.pause()
+
+
 def empty(_arguments):
     with Anvil(find_anvil()) as chain:
         print(chain.url, flush=True)
@@ -85,7 +98,7 @@ def empty(_arguments):
 
 
 def main():
-    commands = {"empty": empty, "market": market, "hostile": hostile}
+    commands = {"empty": empty, "full": full, "market": market, "hostile": hostile}
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         sys.exit(__doc__.strip())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -122,7 +122,8 @@ class Anvil:
 
     def __init__(self, program, *, chain_id=CHAIN_ID, accounts=40, block_time=None, slots_in_an_epoch=32, more=()):
         self.contracts = load_contracts()
-        command = [program, "--port", "0", "--chain-id", str(chain_id), "--accounts", str(accounts), "--balance", "1000000",
+        # The node ends when whoever started it does, however that may be.
+        command = ["setpriv", "--pdeathsig", "TERM", program, "--port", "0", "--chain-id", str(chain_id), "--accounts", str(accounts), "--balance", "1000000",
                    "--timestamp", str(GENESIS_TIME), "--gas-limit", str(GAS_OF_BLOCK), "--order", "fifo", "--base-fee", "0",
                    "--gas-price", "0", "--slots-in-an-epoch", str(slots_in_an_epoch), "--code-size-limit", "100000", *more]
         command += ["--block-time", str(block_time)] if block_time else ["--no-mining"]

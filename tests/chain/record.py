@@ -15,12 +15,23 @@ from .market import play
 PLACE = Path(__file__).parent / "fixtures" / "market.json.gz"
 
 
-def record(chain, story):
-    """The cassette's bytes; the same for the same chain."""
+def everything(chain):
+    """(blocks, receipts of each) of a real node."""
     blocks = chain.blocks()
     receipts = []
     for start in range(0, len(blocks), 50):
         receipts += chain.rpc.batch([("eth_getBlockReceipts", block["number"]) for block in blocks[start:start + 50]])
+    return blocks, receipts
+
+
+def copy_of(chain):
+    """What a real node has, as a Chain to compare with."""
+    return Chain.recorded(*everything(chain), chain_id=int(chain.rpc.call("eth_chainId"), 16))
+
+
+def record(chain, story):
+    """The cassette's bytes; the same for the same chain."""
+    blocks, receipts = everything(chain)
     chain_id = int(chain.rpc.call("eth_chainId"), 16)
     return gzip.compress(compact({"chain_id": chain_id, "blocks": blocks, "receipts": receipts, "story": story}).encode(), mtime=0)
 
