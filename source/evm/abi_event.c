@@ -139,7 +139,7 @@ static enum err_code read_name(struct abi_parse *p, struct abi_event *event) {
     size_t at = p->at;
     struct str word = abi_take_word(p);
     abi_skip_space(p);
-    if (str_equal_c(word, "event") && abi_peek(p) != '(') {
+    if (str_equal_c(word, "event")) {
         at = p->at;
         word = abi_take_word(p);
         abi_skip_space(p);
