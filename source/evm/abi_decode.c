@@ -26,12 +26,11 @@ struct frame {
 };
 
 struct walk {
-    struct str data;
+    struct abi_data *budget;
+    struct str data; /* budget->bytes */
     struct buf *out;
     size_t start; /* of this value in out */
     struct err *err;
-    uint64_t values_left;
-    uint64_t bytes_left;
     struct frame frames[FRAMES_MAX];
     size_t depth;
 };
@@ -132,17 +131,39 @@ static enum err_code read_length(struct str data, uint64_t *at, uint64_t item_by
     return ERR_NONE;
 }
 
-enum err_code abi_read_bytes(const struct abi_place *place, struct str *out, struct err *err) {
-    uint64_t at = place->at;
+static enum err_code too_much(const struct abi_data *data, struct err *err) {
+    return err_set(err, ERR_INPUT,
+                   "the offsets in the data point to the same places over and over: more than %d "
+                   "times what %zu bytes hold",
+                   ABI_OVERLAP_MAX, data->bytes.len);
+}
+
+void abi_data_init(struct abi_data *data, struct str bytes) {
+    *data = (struct abi_data){.bytes = bytes,
+                              .values_left =
+                                  ABI_OVERLAP_MAX * ((uint64_t)bytes.len / ABI_WORD_BYTES + 1),
+                              .bytes_left = ABI_OVERLAP_MAX * (uint64_t)bytes.len};
+}
+
+/* bytes or string whose length stands at `at`. */
+static enum err_code take_bytes(struct abi_data *data, uint64_t at, struct str *out,
+                                struct err *err) {
     uint64_t length = 0;
-    enum err_code code = follow(place->data, place->base, &at, err);
-    if (code == ERR_NONE) {
-        code = read_length(place->data, &at, 1, &length, err);
+    enum err_code code = read_length(data->bytes, &at, 1, &length, err);
+    if (code != ERR_NONE) {
+        return code;
     }
-    if (code == ERR_NONE) {
-        *out = (struct str){place->data.ptr + at, length};
+    if (length > data->bytes_left) {
+        return too_much(data, err);
     }
-    return code;
+    data->bytes_left -= length;
+    *out = (struct str){data->bytes.ptr + at, length};
+    return ERR_NONE;
+}
+
+enum err_code abi_read_bytes(struct abi_data *data, uint64_t at, struct str *out, struct err *err) {
+    enum err_code code = follow(data->bytes, 0, &at, err);
+    return code == ERR_NONE ? take_bytes(data, at, out, err) : code;
 }
 
 /* ---- text ---- */
@@ -260,13 +281,6 @@ static enum err_code write_integer(struct walk *w, const uint8_t *word, bool is_
 
 /* ---- values ---- */
 
-static enum err_code too_much(struct walk *w) {
-    return err_set(w->err, ERR_INPUT,
-                   "the offsets in the data point to the same places over and over: more than %d "
-                   "times what %zu bytes hold",
-                   ABI_OVERLAP_MAX, w->data.len);
-}
-
 static enum err_code write_word(struct walk *w, const struct abi_type *type, uint64_t at) {
     const uint8_t *word = word_at(w->data, at);
     const char *fault = abi_word_fault(type, word);
@@ -295,19 +309,15 @@ static enum err_code write_word(struct walk *w, const struct abi_type *type, uin
 
 /* bytes or string whose length stands at `at`. */
 static enum err_code write_bytes(struct walk *w, const struct abi_type *type, uint64_t at) {
-    uint64_t length = 0;
-    enum err_code code = read_length(w->data, &at, 1, &length, w->err);
+    struct str bytes;
+    enum err_code code = take_bytes(w->budget, at, &bytes, w->err);
     if (code != ERR_NONE) {
         return code;
     }
-    if (length > w->bytes_left) {
-        return too_much(w);
-    }
-    w->bytes_left -= length;
     if (type->kind == ABI_BYTES) {
-        return write_hex(w, word_at(w->data, at), length);
+        return write_hex(w, (const uint8_t *)bytes.ptr, bytes.len);
     }
-    return write_string(w, (struct str){w->data.ptr + at, length});
+    return write_string(w, bytes);
 }
 
 /* Opens a container whose heads stand at `at`. */
@@ -323,10 +333,10 @@ static enum err_code write_value(struct walk *w, const struct abi_type *type, ui
                                  uint64_t at) {
     bool is_container = type->kind >= ABI_ARRAY;
     if (type->is_dynamic || !is_container) { /* what takes a word of its own */
-        if (w->values_left == 0) {
-            return too_much(w);
+        if (w->budget->values_left == 0) {
+            return too_much(w->budget, w->err);
         }
-        w->values_left--;
+        w->budget->values_left--;
     }
     if (type->is_dynamic) {
         enum err_code code = follow(w->data, base, &at, w->err);
@@ -373,13 +383,12 @@ static enum err_code step(struct walk *w) {
     return code == ERR_NONE ? write_value(w, item, f->base, head) : code;
 }
 
-static void walk_init(struct walk *w, struct str data, struct buf *out, struct err *err) {
-    w->data = data;
+static void walk_init(struct walk *w, struct abi_data *data, struct buf *out, struct err *err) {
+    w->budget = data;
+    w->data = data->bytes;
     w->out = out;
     w->start = out->len;
     w->err = err;
-    w->values_left = ABI_OVERLAP_MAX * ((uint64_t)data.len / ABI_WORD_BYTES + 1);
-    w->bytes_left = ABI_OVERLAP_MAX * (uint64_t)data.len;
     w->depth = 0;
 }
 
@@ -397,18 +406,19 @@ static enum err_code walk_on(struct walk *w, enum err_code code) {
     return code;
 }
 
-enum err_code abi_write_json(const struct abi_type *type, const struct abi_place *place,
+enum err_code abi_write_json(const struct abi_type *type, struct abi_data *data, uint64_t at,
                              struct buf *out, struct err *err) {
     struct walk w;
-    ASSERT(place->base <= place->data.len);
-    walk_init(&w, place->data, out, err);
-    return walk_on(&w, write_value(&w, type, place->base, place->at));
+    walk_init(&w, data, out, err);
+    return walk_on(&w, write_value(&w, type, 0, at));
 }
 
 enum err_code abi_decode_json(const struct abi_type *tuple, struct str data, struct buf *out,
                               struct err *err) {
     struct walk w;
+    struct abi_data whole;
     ASSERT(tuple->kind == ABI_TUPLE);
-    walk_init(&w, data, out, err);
+    abi_data_init(&whole, data);
+    walk_init(&w, &whole, out, err);
     return walk_on(&w, open_container(&w, tuple, 0, tuple->length));
 }

@@ -20,7 +20,7 @@
 #define ABI_STATIC_MAX     ((uint64_t)64 << 10) /* bytes that a type without offsets takes */
 /* Data whose offsets point to one place many times over says more than it holds. Values and bytes read
  * may be this many times what the data has room for. */
-#define ABI_OVERLAP_MAX    4
+#define ABI_OVERLAP_MAX    2
 #define ABI_JSON_BYTES_MAX ((size_t)64 << 20) /* of one value */
 
 enum abi_kind {
@@ -54,27 +54,29 @@ struct abi_type {
 MUST_CHECK enum err_code abi_type_parse(struct str text, struct arena *arena,
                                         const struct abi_type **out, struct err *err);
 
-/* Where a value stands: its head at `at` in data, offsets of it counting from `base`. */
-struct abi_place {
-    struct str data;
-    uint64_t base;
-    uint64_t at;
+/* The data of a log or of a call, and how much may still be read of it. */
+struct abi_data {
+    struct str bytes;
+    uint64_t values_left;
+    uint64_t bytes_left;
 };
+void abi_data_init(struct abi_data *data, struct str bytes);
 
-/* Adds the value as JSON: numbers as they are when an int64 holds them and as decimal strings beyond;
+/* Adds the value whose head stands at byte `at` as JSON: numbers as they are when an int64 holds them and as decimal strings beyond;
  * bool; bytes, bytesN and addresses "0x" and hex digits; strings with U+FFFD for NUL and for each byte
  * that is not UTF-8; arrays; tuples as objects when has_names, else as arrays. INPUT when the data is
  * not of this type, saying why; LIMIT when out is full. On errors out holds what it held. */
-MUST_CHECK enum err_code abi_write_json(const struct abi_type *type, const struct abi_place *place,
-                                        struct buf *out, struct err *err);
+MUST_CHECK enum err_code abi_write_json(const struct abi_type *type, struct abi_data *data,
+                                        uint64_t at, struct buf *out, struct err *err);
 /* Data encoded as the arguments of a call: the components of `tuple`, one behind the other. */
 MUST_CHECK enum err_code abi_decode_json(const struct abi_type *tuple, struct str data,
                                          struct buf *out, struct err *err);
 
 /* The word of a value of a type that takes one word: NULL when it is clean, else what is wrong. */
 const char *abi_word_fault(const struct abi_type *type, const uint8_t word[ABI_WORD_BYTES]);
-/* The bytes of a dynamic `bytes` or `string`: a view into data. INPUT when they are not all there. */
-MUST_CHECK enum err_code abi_read_bytes(const struct abi_place *place, struct str *out,
+/* The bytes of the `bytes` or `string` whose head stands at byte `at`: a view into data. INPUT when they
+ * are not all there. */
+MUST_CHECK enum err_code abi_read_bytes(struct abi_data *data, uint64_t at, struct str *out,
                                         struct err *err);
 /* True when text can be stored as it is: UTF-8 without NUL. */
 bool abi_text_is_clean(struct str text);

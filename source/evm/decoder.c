@@ -41,8 +41,7 @@ struct evm_decoder {
 /* Where the row being built takes its memory from. */
 struct row_memory {
     uint8_t *free;
-    uint8_t *data; /* the log's data as bytes */
-    size_t data_len;
+    struct abi_data data;  /* the log's data as bytes */
     const uint8_t *topics; /* ABI_TOPICS_MAX words or fewer */
     const char *data_hex;  /* for offsets in messages */
     const char *record;
@@ -175,16 +174,14 @@ static enum err_code set_text(struct evm_decoder *e, size_t column, struct str t
 
 /* Dynamic and composite parameters. INPUT: the data is not of this type. */
 static enum err_code set_part(struct evm_decoder *e, size_t column, const struct abi_param *param,
-                              const struct row_memory *m, struct err *err) {
-    struct abi_place place = {
-        .data = {(const char *)m->data, m->data_len}, .base = 0, .at = param->head};
+                              struct row_memory *m, struct err *err) {
     buf_clear(&e->text);
     if (param->column == TYPE_JSON) {
-        enum err_code code = abi_write_json(param->type, &place, &e->text, err);
+        enum err_code code = abi_write_json(param->type, &m->data, param->head, &e->text, err);
         return code == ERR_NONE ? set_copied(e, column, err) : code;
     }
     struct str bytes;
-    enum err_code code = abi_read_bytes(&place, &bytes, err);
+    enum err_code code = abi_read_bytes(&m->data, param->head, &bytes, err);
     if (code != ERR_NONE) {
         return code;
     }
@@ -201,7 +198,7 @@ static enum err_code set_param(struct evm_decoder *e, const struct variant *v, s
     size_t column = EVM_COLUMN_COUNT + place;
     int64_t offset = param->is_indexed ? -1 : m->data_hex - m->record + 2 * (int64_t)param->head;
     const uint8_t *word = param->is_indexed ? m->topics + (size_t)param->topic * EVM_HASH_BYTES
-                                            : m->data + param->head;
+                                            : (const uint8_t *)m->data.bytes.ptr + param->head;
     if (param->is_hashed) {
         set_hex_bytes(e->base.rows, column, word, EVM_HASH_BYTES);
         return ERR_NONE;
@@ -253,12 +250,12 @@ static enum err_code take_memory(struct evm_decoder *e, const struct variant *v,
     at += EVM_ADDRESS_BYTES;
     memcpy(at, log->topics, topic_bytes);
     *m = (struct row_memory){.topics = at,
-                             .data = at + topic_bytes,
-                             .data_len = data_len,
                              .free = at + topic_bytes + data_len,
                              .data_hex = log->data_hex.ptr,
                              .record = record.ptr};
-    size_t good = evm_hex_decode(log->data_hex, m->data);
+    at += topic_bytes;
+    abi_data_init(&m->data, (struct str){(const char *)at, data_len});
+    size_t good = evm_hex_decode(log->data_hex, at);
     if (UNLIKELY(good < log->data_hex.len)) {
         decode_fault(&e->base, REJECT_TYPE, -1, m->data_hex - m->record + (int64_t)good,
                      "'data' has a character that is no hex digit");
