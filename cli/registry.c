@@ -5,6 +5,7 @@
 #include "source/sources.h"
 
 static const struct component *const components[] = {
+    &source_evm,
     &source_file,
 };
 

@@ -72,6 +72,9 @@ void describe_type(const struct option *o, struct buf *out) {
     case OPTION_TYPE_LIST:
         buf_adds(out, "list of strings");
         return;
+    case OPTION_TYPE_NODE:
+        buf_adds(out, "map or list");
+        return;
     }
 }
 

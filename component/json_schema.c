@@ -115,6 +115,13 @@ static void add_type(struct json_writer *w, const struct option *o) {
         json_end_array(w);
         json_end_object(w);
         return;
+    case OPTION_TYPE_NODE:
+        json_key(w, "type");
+        json_begin_array(w);
+        json_c(w, "object");
+        json_c(w, "array");
+        json_end_array(w);
+        return;
     }
 }
 
@@ -145,7 +152,7 @@ static void add_option(const struct option *o, void *context) {
     if (o->def != NULL && o->type != OPTION_TYPE_LIST) {
         add_default(w, o);
     }
-    if (o->example != NULL && o->type != OPTION_TYPE_LIST) {
+    if (o->example != NULL && o->type != OPTION_TYPE_LIST && o->type != OPTION_TYPE_NODE) {
         json_key(w, "examples");
         json_begin_array(w);
         json_c(w, o->example);

@@ -166,6 +166,13 @@ static enum err_code parse_value(const struct target *t, const struct node *n, s
     if (t->option->type == OPTION_TYPE_LIST) {
         return parse_list(t, n, err);
     }
+    if (t->option->type == OPTION_TYPE_NODE) {
+        if (n->kind == NODE_SCALAR) {
+            return wrong_kind(t, n, err);
+        }
+        memcpy(t->member, &n, sizeof n);
+        return ERR_NONE;
+    }
     if (n->kind != NODE_SCALAR || n->is_null) {
         return wrong_kind(t, n, err);
     }
@@ -191,6 +198,7 @@ static enum err_code parse_value(const struct target *t, const struct node *n, s
     case OPTION_TYPE_CHAR:
         return parse_char(t, n, err);
     case OPTION_TYPE_LIST:
+    case OPTION_TYPE_NODE:
         break; /* above */
     }
     return err_set(err, ERR_INTERNAL, "option '%s' has no type", option_name(t->option));
@@ -309,6 +317,30 @@ static void add_shape_text(const char *name, struct str text, struct buf *out) {
     buf_addc(out, '\n');
 }
 
+#define SHAPE_NODES_MAX 1000000
+#define SHAPE_DEPTH_MAX 64
+
+/* The next node in the order of the file; depth-first, without recursion: `open` holds the way back. */
+static void add_shape_node(const char *name, const struct node *root, struct buf *out) {
+    const struct node *open[SHAPE_DEPTH_MAX];
+    size_t depth = 0;
+    const struct node *n = root;
+    for (size_t count = 0; n != NULL && count < SHAPE_NODES_MAX; count++) {
+        add_shape_text(n->key != NULL ? n->key : name, n->kind == NODE_SCALAR ? n->text : STR(""),
+                       out);
+        if (n->first != NULL && depth < ARRAY_COUNT(open)) {
+            open[depth++] = n;
+            n = n->first;
+            continue;
+        }
+        while (depth > 0 && n->next == NULL) {
+            n = open[--depth];
+            buf_addf(out, "end %s\n", n->key != NULL ? n->key : name);
+        }
+        n = depth > 0 ? n->next : NULL;
+    }
+}
+
 /* Every value is written as its member holds it: text that means the same (64KiB, 65536) shapes
  * the same records. */
 static void add_shape(const struct option *o, const char *member, struct buf *out) {
@@ -354,6 +386,14 @@ static void add_shape(const struct option *o, const char *member, struct buf *ou
         buf_addf(out, "option %s %zu items\n", name, list.count);
         for (size_t i = 0; i < list.count; i++) {
             add_shape_text(name, str_of(list.items[i]), out);
+        }
+        return;
+    }
+    case OPTION_TYPE_NODE: {
+        const struct node *value = NULL;
+        memcpy(&value, member, sizeof value);
+        if (value != NULL) {
+            add_shape_node(name, value, out);
         }
         return;
     }

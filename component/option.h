@@ -26,7 +26,8 @@ enum option_type {
     OPTION_TYPE_SIZE,     /* int64_t bytes; text "16MiB" */
     OPTION_TYPE_ENUM,     /* int64_t: index into choices */
     OPTION_TYPE_CHAR,     /* char: one ASCII character; "\t" is written \t */
-    OPTION_TYPE_LIST      /* struct option_list: list of scalars */
+    OPTION_TYPE_LIST,     /* struct option_list: list of scalars */
+    OPTION_TYPE_NODE      /* const struct node *: a map or a list that the component reads itself */
 };
 
 #define OPTION_REQUIRED   1u
@@ -70,6 +71,8 @@ struct option {
 #define OPTION_ENUM(S, m, ...)     OPTION_OF(S, m, int64_t, OPTION_TYPE_ENUM, __VA_ARGS__)
 #define OPTION_CHAR(S, m, ...)     OPTION_OF(S, m, char, OPTION_TYPE_CHAR, __VA_ARGS__)
 #define OPTION_LIST(S, m, ...)     OPTION_OF(S, m, struct option_list, OPTION_TYPE_LIST, __VA_ARGS__)
+
+#define OPTION_NODE(S, m, ...) OPTION_OF(S, m, const struct node *, OPTION_TYPE_NODE, __VA_ARGS__)
 
 /* What the option is called in a flow file. */
 static inline const char *option_name(const struct option *o) {

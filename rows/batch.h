@@ -28,7 +28,7 @@
 #define BATCH_PREFIX_BYTES        4096
 #define BATCH_PADDING             64
 #define BATCH_RAW_BYTES_MAX       (BATCH_BYTES_MAX + BATCH_PADDING) /* a sealed one */
-#define BATCH_CURSOR_BYTES_MAX    4096
+#define BATCH_CURSOR_BYTES_MAX    ((size_t)256 << 10)
 #define BATCH_PARTITION_BYTES_MAX 1024
 
 enum record_kind { RECORD_WHOLE = 0, RECORD_TOO_LARGE = 1, RECORD_UNFRAMED = 2 };

@@ -4,6 +4,7 @@
 
 #include "component/component.h"
 
+extern const struct component source_evm; /* source/evm/ */
 extern const struct component source_file;
 
 #endif

@@ -1,0 +1,121 @@
+/* Holding together what came: order, twins, hashes, blooms. Pure. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "source/evm/job.h"
+
+static int compare_logs(const void *a, const void *b) {
+    const struct job_log *x = a;
+    const struct job_log *y = b;
+    if (x->block != y->block) {
+        return x->block < y->block ? -1 : 1;
+    }
+    return x->index < y->index ? -1 : x->index > y->index ? 1 : 0;
+}
+
+static void sort_logs(struct job *j) {
+    for (size_t i = 1; i < j->log_count; i++) {
+        if (compare_logs(&j->logs[i - 1], &j->logs[i]) > 0) {
+            qsort(j->logs, j->log_count, sizeof j->logs[0], compare_logs);
+            return;
+        }
+    }
+}
+
+/* The same event, however the node wrote it. */
+static bool is_same(const struct job_log *a, const struct job_log *b) {
+    if (str_equal(a->text, b->text)) {
+        return true;
+    }
+    struct evm_log x;
+    struct evm_log y;
+    struct evm_fault fault;
+    if (!evm_log_parse(a->text, &x, &fault) || !evm_log_parse(b->text, &y, &fault)) {
+        return false;
+    }
+    return x.topic_count == y.topic_count && str_equal(x.data_hex, y.data_hex) &&
+           memcmp(x.address, y.address, sizeof x.address) == 0 &&
+           memcmp(x.topics, y.topics, x.topic_count * sizeof x.topics[0]) == 0 &&
+           memcmp(x.tx_hash, y.tx_hash, sizeof x.tx_hash) == 0;
+}
+
+static enum err_code drop_twins(struct job *j, struct err *err) {
+    size_t kept = 0;
+    for (size_t i = 0; i < j->log_count; i++) {
+        const struct job_log *last = kept > 0 ? &j->logs[kept - 1] : NULL;
+        if (last == NULL || compare_logs(last, &j->logs[i]) != 0) {
+            j->logs[kept++] = j->logs[i];
+        } else if (!is_same(last, &j->logs[i])) {
+            return err_set(err, ERR_CONFLICT,
+                           "two different logs with index %" PRId64 " in block %" PRId64,
+                           last->index, last->block);
+        }
+    }
+    j->log_count = kept;
+    return ERR_NONE;
+}
+
+static enum err_code check_log(const struct job *j, size_t i, struct err *err) {
+    const struct job_log *log = &j->logs[i];
+    struct block *b = job_block(j, log->block);
+    if (b->has_header && log->has_hash && memcmp(log->hash, b->hash, EVM_HASH_BYTES) != 0) {
+        return err_set(err, ERR_CONFLICT,
+                       "a log of block %" PRId64 " is of another branch than the block's header",
+                       log->block);
+    }
+    if (b->log_count == 0) {
+        b->log_first = i;
+    }
+    b->log_count++;
+    return ERR_NONE;
+}
+
+enum err_code job_check_chain(const struct job *j, struct err *err) {
+    for (int64_t n = j->low + 1; n <= j->high; n++) {
+        const struct block *before = job_block(j, n - 1);
+        const struct block *b = job_block(j, n);
+        if (before->has_header && b->has_header &&
+            memcmp(before->hash, b->parent, EVM_HASH_BYTES) != 0) {
+            return err_set(err, ERR_CONFLICT,
+                           "block %" PRId64 " does not follow block %" PRId64
+                           ": their headers are of different branches",
+                           n, n - 1);
+        }
+    }
+    return ERR_NONE;
+}
+
+enum err_code job_check(struct job *j, struct err *err) {
+    enum err_code code = job_check_chain(j, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    sort_logs(j);
+    code = drop_twins(j, err);
+    for (int64_t n = j->low; n <= j->high; n++) {
+        job_block(j, n)->log_count = 0;
+    }
+    for (size_t i = 0; i < j->log_count && code == ERR_NONE; i++) {
+        code = check_log(j, i, err);
+    }
+    return code;
+}
+
+bool job_is_doubtful(const struct job *j, const struct block *b, enum verify verify,
+                     const struct evm_plan *plan, const struct learned *known) {
+    if (b->is_settled || !b->has_header || verify == VERIFY_NONE) {
+        return false;
+    }
+    size_t wanted = 0;
+    for (size_t i = 0; i < b->log_count && wanted == 0; i++) {
+        const struct plan_match *m = &j->logs[b->log_first + i].match;
+        wanted += m->is_wanted || m->sets != 0 ? 1 : 0;
+    }
+    const bool may = b->has_bloom && plan_may_match(plan, known, b->bloom);
+    if (verify == VERIFY_BLOOM) {
+        return may && wanted == 0;
+    }
+    return may || wanted > 0;
+}
