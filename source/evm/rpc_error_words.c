@@ -244,11 +244,22 @@ static bool matches_at(const struct rpc_words *words, size_t at, const char *pat
     return true;
 }
 
+static bool is_literal(char piece) {
+    return piece != '\0' && strchr("#%*$", piece) == NULL;
+}
+
 bool rpc_words_match(const struct rpc_words *words, const char *pattern, int64_t *number) {
     bool is_at_start = pattern[0] == '^';
     pattern += is_at_start;
     size_t last = is_at_start ? 0 : words->len;
     for (size_t at = 0; at <= last; at++) {
+        if (is_literal(*pattern)) { /* most of a text is not even looked at */
+            const char *next = memchr(words->text + at, *pattern, words->len - at);
+            at = next == NULL ? words->len : (size_t)(next - words->text);
+            if (at == words->len || at > last) {
+                return false;
+            }
+        }
         int64_t value = -1;
         /* A number is not entered in its middle. */
         bool is_inside =

@@ -8,6 +8,11 @@
 
 #include <string.h>
 
+/* A view of nothing may have no pointer, which nothing can be added to. */
+static struct str some(struct str s) {
+    return s.ptr == NULL ? STR("") : s;
+}
+
 /* ---- the outer levels ---- */
 
 struct item {
@@ -184,6 +189,7 @@ enum err_code rpc_read(struct str body, int64_t first_id, struct rpc_answer *ans
     }
     struct sorting s = {.first_id = first_id, .answers = answers, .count = count};
     const char *fault = NULL;
+    body = some(body);
     if (read_body(body, &s, &fault) == NULL) {
         char shown[RPC_SHOWN_BYTES];
         str_printable(body, shown, sizeof shown);
@@ -230,6 +236,7 @@ void rpc_read_error(struct str raw, struct rpc_error_text *out) {
 /* ---- parts of a result ---- */
 
 void rpc_items_init(struct rpc_items *items, struct str raw) {
+    raw = some(raw);
     const char *end = raw.ptr + raw.len;
     const char *p = rpc_skip_space(raw.ptr, end);
     *items = (struct rpc_items){.at = end, .end = end, .is_well_formed = false};
@@ -262,6 +269,7 @@ bool rpc_items_next(struct rpc_items *items, struct str *out) {
 
 bool rpc_members(struct str raw, const char *const *names, size_t count, struct str *out) {
     ASSERT(count <= RPC_MEMBERS_MAX);
+    raw = some(raw);
     const char *end = raw.ptr + raw.len;
     const char *p = rpc_skip_space(raw.ptr, end);
     for (size_t i = 0; i < count; i++) {
