@@ -1,0 +1,6 @@
+SELECT c.chain_id, c.pool, c.block_number FROM change c
+UNION ALL
+SELECT c.chain_id, c.pool,
+       (SELECT n.block_number FROM scores n WHERE n.chain_id = c.chain_id AND n.pool = c.pool AND n.block_number > c.block_number
+        ORDER BY n.block_number LIMIT 1) AS block_number
+FROM change c
