@@ -70,7 +70,7 @@ struct http_client {
 };
 
 /* The thread. */
-void *http_transfer_run(void *client);
+void *http_transfer_run(void *context); /* the client */
 /* Sets what curl needs of a call whose members are set. LIMIT when curl has no memory. */
 MUST_CHECK enum err_code http_transfer_prepare(struct http_call *call,
                                                const struct http_request *request, struct err *err);

@@ -155,6 +155,10 @@ static inline void *test_server_serve(void *context) {
         }
         used += (size_t)got;
         in[used] = '\0';
+        if (in[0] == 0x16) { /* somebody speaks TLS */
+            (void)test_server_say(fd, "HTTP/1.1 400 Bad Request\r\n\r\n");
+            break;
+        }
         size_t head_bytes = 0;
         size_t bytes = test_request_bytes(in, &head_bytes);
         if (bytes > 0 && bytes <= used) { /* nobody pipelines */

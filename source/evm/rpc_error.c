@@ -176,10 +176,9 @@ static void set_suggestion(const struct rpc_failure *failure, const struct rpc_w
     }
     uint64_t from = hints->from;
     uint64_t to = hints->to;
-    if (hints->has_range && is_shorter(failure, from, to)) {
-        out->suggested_to = (int64_t)to;
-    } else if ((rpc_words_range(message, &from, &to) && is_shorter(failure, from, to)) ||
-               (rpc_words_range(&hints->words, &from, &to) && is_shorter(failure, from, to))) {
+    if ((hints->has_range && is_shorter(failure, from, to)) ||
+        (rpc_words_range(message, &from, &to) && is_shorter(failure, from, to)) ||
+        (rpc_words_range(&hints->words, &from, &to) && is_shorter(failure, from, to))) {
         out->suggested_to = (int64_t)to;
     }
 }

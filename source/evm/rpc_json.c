@@ -352,7 +352,9 @@ bool rpc_bytes(struct str raw, uint8_t *out, size_t bytes) {
         }
     }
     for (size_t i = 0; i < bytes; i++) {
-        out[i] = (uint8_t)(hex_digit(digits.ptr[2 * i]) << 4 | hex_digit(digits.ptr[2 * i + 1]));
+        unsigned high = (unsigned)hex_digit(digits.ptr[2 * i]);
+        unsigned low = (unsigned)hex_digit(digits.ptr[2 * i + 1]);
+        out[i] = (uint8_t)(high << 4 | low);
     }
     return true;
 }

@@ -120,7 +120,7 @@ const char *rpc_scan_container(const char *p, const char *end, unsigned depth, c
             m.quote &= ~escaped_bytes(m.backslash, &escape_carry);
         }
         uint64_t in_string = running_parity(m.quote) ^ string_carry;
-        string_carry = (uint64_t)((int64_t)in_string >> 63);
+        string_carry = 0 - (in_string >> 63);
         uint64_t brackets = m.bracket & ~in_string;
         while (brackets != 0) {
             unsigned at = (unsigned)__builtin_ctzll(brackets);
