@@ -1,0 +1,147 @@
+"""The evm source over nodes that misbehave: whatever they do, the tables end up true, and every misbehaviour really happened.
+
+Each case runs a live `plumb run` over a chain of some hundred blocks whose head moves when it is asked for, through forks.
+"""
+import pytest
+
+from . import rpc_texts
+from .evm import Place, plain_chain
+from .hostile import HostileNode
+from .test_lab import SHARES
+
+FORKS = {"head": 200, "head_step": 3, "forks_max": 4, "fork_chance": 0.2, "fork_depth": 20}
+QUICK = {"slow_seconds": 0.02, "stall_seconds": 0.05, "retry_after": "0"}
+
+
+def run(plumb, tmp_path, chain, *nodes, **options):
+    """Runs to the truth over nodes that are started here; what the run said."""
+    for node in nodes:
+        node.start()
+    try:
+        return Place(plumb, tmp_path / "flow", [node.url for node in nodes], **options).run_until_true(chain)
+    finally:
+        for node in nodes:
+            node.stop()
+            print(node.url, dict(node.counters))
+            assert not node.counters["crashed"]
+
+
+def test_a_good_node_with_forks(plumb, tmp_path):
+    chain = plain_chain(**FORKS)
+    run(plumb, tmp_path, chain, HostileNode(chain))
+    assert len(chain.depths) == 4
+
+
+@pytest.mark.parametrize("fault", [*SHARES, "gzip"])
+def test_one_fault_often(plumb, tmp_path, fault):
+    chain = plain_chain(**FORKS, noise=0.2)
+    more = {"passing_error": 0.2} if fault == "error_text" else {}
+    node = HostileNode(chain, seed=2, **{fault: 0.2}, **more, **QUICK)
+    # Of a block's logs some may be missing without its bloom telling: that is what receipts are asked for.
+    run(plumb, tmp_path, chain, node, **({"verify": "receipts"} if fault == "missing_logs" else {}))
+    assert node.counters[fault] > 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_all_faults_at_once(plumb, tmp_path, seed):
+    chain = plain_chain(seed=seed, **FORKS, noise=0.2, false_blooms=0.05)
+    nodes = [HostileNode(chain, seed=seed + place, **dict.fromkeys(SHARES, 0.02), **QUICK, span_cap=40, lag=place * 3) for place in range(2)]
+    run(plumb, tmp_path, chain, *nodes, verify="receipts")
+    assert sum(node.counters[fault] > 0 for fault in SHARES for node in nodes) > len(SHARES)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 8, 63])
+def test_forks_of_every_depth(plumb, tmp_path, depth):
+    chain = plain_chain(head=250, head_step=1, forks_max=6, fork_chance=0.3, fork_depth=depth)
+    run(plumb, tmp_path, chain, HostileNode(chain))
+    assert len(chain.depths) == 6 and max(chain.depths) <= depth
+
+
+@pytest.mark.parametrize("text", sorted(rpc_texts.SPAN))
+@pytest.mark.parametrize("cap", [1, 10, 50])
+def test_span_caps_in_every_providers_words(plumb, tmp_path, text, cap):
+    chain = plain_chain()
+    node = HostileNode(chain, span_cap=cap, span_text=text)
+    run(plumb, tmp_path, chain, node)
+    assert 0 < node.counters["span_cap"] < 60, "the cap is learned, not met again and again"
+
+
+@pytest.mark.parametrize("suggest", ["right", "same", "reversed", "later"])
+@pytest.mark.parametrize("text", sorted(rpc_texts.RESULTS))
+def test_result_caps_in_every_providers_words(plumb, tmp_path, text, suggest):
+    chain = plain_chain(count=800)
+    node = HostileNode(chain, results_cap=25, results_text=text, suggest=suggest)
+    run(plumb, tmp_path, chain, node)
+    assert node.counters["results_cap"] > 0
+
+
+@pytest.mark.parametrize("text", sorted(rpc_texts.SIZE))
+def test_size_caps(plumb, tmp_path, text):
+    chain = plain_chain(count=800)
+    node = HostileNode(chain, bytes_cap=10_000, bytes_text=text)
+    run(plumb, tmp_path, chain, node)
+    assert node.counters["bytes_cap"] > 0
+
+
+@pytest.mark.parametrize("lack", [{"no_receipts": True}, {"no_finalized": True}, {"batch_refused": True}, {"batch_cap": 5},
+                                  {"lag_errors": True, "head_back": 0.3}], ids=str)
+def test_what_a_node_may_lack(plumb, tmp_path, lack):
+    chain = plain_chain(**FORKS)
+    run(plumb, tmp_path, chain, HostileNode(chain, **lack, empty_head=0.1))
+
+
+@pytest.mark.parametrize("blooms", [{"bloom": "full"}, {"false_blooms": 0.3}], ids=str)
+def test_blooms_that_say_too_much(plumb, tmp_path, blooms):
+    chain = plain_chain(**FORKS, **blooms)
+    run(plumb, tmp_path, chain, HostileNode(chain))
+
+
+@pytest.mark.parametrize("verify, fault", [("bloom", "missing_blocks"), ("receipts", "missing_blocks"), ("receipts", "missing_logs")])
+def test_missing_logs_are_found(plumb, tmp_path, verify, fault):
+    chain = plain_chain(noise=0.5)
+    node = HostileNode(chain, **{fault: 0.9})
+    run(plumb, tmp_path, chain, node, verify=verify)
+    assert node.counters[fault] > 0
+
+
+def test_an_endpoint_that_pruned_is_told_apart_from_one_that_did_not(plumb, tmp_path):
+    chain = plain_chain()
+    nodes = [HostileNode(chain, pruned=300), HostileNode(chain)]
+    run(plumb, tmp_path, chain, *nodes)
+    assert nodes[0].counters["pruned"] > 0
+
+
+def test_a_lagging_endpoint_beside_a_good_one(plumb, tmp_path):
+    chain = plain_chain(**FORKS)
+    run(plumb, tmp_path, chain, HostileNode(chain, lag=30), HostileNode(chain))
+
+
+def test_an_endpoint_of_another_chain_is_not_asked(plumb, tmp_path):
+    chain, other = plain_chain(), plain_chain(seed=99, chain_id=5)
+    nodes = [HostileNode(chain), HostileNode(other)]
+    run(plumb, tmp_path, chain, *nodes, chain_id=1)
+    assert nodes[1].counters["eth_chainId"] > 0 and nodes[1].counters["eth_getLogs"] == 0
+
+
+def test_an_endpoint_that_is_not_there_does_not_stop_the_other(plumb, tmp_path):
+    chain = plain_chain()
+    gone = HostileNode(chain).start()
+    gone.stop()
+    with HostileNode(chain) as node:
+        Place(plumb, tmp_path / "flow", [gone.url, node.url]).run_until_true(chain)
+
+
+def test_a_fork_below_what_was_final_stops_the_source_and_hurts_nothing(plumb, tmp_path):
+    chain = plain_chain(head=300)
+    with HostileNode(chain) as node:
+        place = Place(plumb, tmp_path / "flow", [node.url])
+        place.run_until(lambda: place.high() == 300)
+        before = place.tables()
+        chain.fork(100)
+        chain.grow(20)
+        result = place.once()
+        assert result.code != 0 and "200" in result.stderr + result.stdout, result.stderr
+        assert place.tables() == before
+        chain.unfork()
+        chain.grow(1000)
+        place.run_until_true(chain)
