@@ -115,6 +115,7 @@ static enum err_code new_type(struct abi_parse *p, const struct abi_type *made, 
 
 static enum err_code new_array(struct abi_parse *p, const struct abi_type *item, uint64_t length,
                                size_t at, const struct abi_type **out) {
+    ASSERT(item != NULL && item->head_bytes > 0);
     struct abi_type made = {.kind = length > 0 ? ABI_ARRAY : ABI_LIST,
                             .depth = item->depth + 1,
                             .length = length,

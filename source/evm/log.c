@@ -441,7 +441,7 @@ static const char *read_object(struct reader *r, const char *p) {
         return p + 1;
     }
     for (;;) {
-        struct str key;
+        struct str key = STR("");
         p = read_key(r, p, &key);
         if (p == NULL) {
             return NULL;
@@ -525,7 +525,7 @@ bool evm_log_parse(struct str record, struct evm_log *out, struct evm_fault *fau
 
 /* The value of the key "block", which is the first; NULL when it is not. */
 static const char *enter_block(struct reader *r) {
-    struct str key;
+    struct str key = STR("");
     const char *p = json_skip_space(&r->scan, r->scan.begin);
     if (json_peek(&r->scan, p) != '{') {
         return json_scan_fault(&r->scan, p, "an object is missing");

@@ -1,46 +1,30 @@
 """ABI data against published vectors: what the decoder makes of the bytes is what the vectors say was encoded.
 
-The vectors are those of ethers.js (512 random types and values) and of the Ethereum tests; they are looked for in
-shared/data/abi beside the checkout, or in $PLUMB_DATA/abi. A few written by hand are always run. The decoder is called
-through a small program, abi_json.c, which is looked for in the build $PLUMB is of, or in $EVM_ABI_JSON.
+The vectors are those of ethers.js (512 random types and values) and of the Ethereum tests; a few written by hand are
+always run.
 """
 import gzip
 import json
-import os
 import subprocess
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-FOLDER = Path(os.environ.get("PLUMB_DATA", ROOT.parent / "shared" / "data")) / "abi"
+from evm_helper import data, program
+
 INT64 = range(-2**63, 2**63)
-
-
-def helper():
-    builds = [Path(os.environ.get("PLUMB", ROOT / "build" / "plumb")).resolve().parent.parent,
-              *sorted((ROOT / "build").glob("*"))]
-    places = [Path(os.environ["EVM_ABI_JSON"])] if "EVM_ABI_JSON" in os.environ else [
-        build / "tests" / "evm_abi" / "evm_abi_json" for build in builds]
-    for place in places:
-        if os.access(place, os.X_OK):
-            return place
-    return pytest.skip(f"no program evm_abi_json: build it, or set EVM_ABI_JSON (looked at {places[0]})")
 
 
 def decode(cases):
     """[(types, hex)] to what the decoder says: values, or the text of an error."""
-    text = "".join(f"{types} {data.removeprefix('0x')}\n" for types, data in cases)
-    done = subprocess.run([str(helper())], input=text.encode(), capture_output=True, check=True, timeout=120)
+    text = "".join(f"{types} {encoded.removeprefix('0x')}\n" for types, encoded in cases)
+    done = subprocess.run([program("evm_abi_json")], input=text.encode(), capture_output=True, check=True, timeout=120)
     lines = done.stdout.decode().split("\n")[:-1]
     assert len(lines) == len(cases)
     return [line if line.startswith("error: ") else json.loads(line) for line in lines]
 
 
 def vectors(name):
-    path = FOLDER / name
-    if not path.exists():
-        pytest.skip(f"no vectors at {path}")
+    path = data("abi", name)
     return json.loads(gzip.open(path).read() if path.suffix == ".gz" else path.read_bytes())
 
 
