@@ -244,6 +244,46 @@ static void a_client_freed_with_calls_in_flight_ends_them(void **state) {
     /* stop() frees the client; the sanitizers tell what is left */
 }
 
+/* Calls sent, waited for, cancelled and freed in any order, by a fixed seed: what is given is given once,
+ * and what was answered holds its own answer. */
+static void a_storm_of_calls_loses_and_mixes_nothing(void **state) {
+    struct net_fixture *f = *state;
+    enum { OPEN_MAX = 32 };
+    struct http_call *open[OPEN_MAX] = {NULL}; /* by slot; the tag is slot + OPEN_MAX * round */
+    uint64_t seed = 11;
+    size_t answered = 0;
+    for (size_t round = 0; round < 3000; round++) {
+        size_t slot = next_random(&seed) % OPEN_MAX;
+        uint64_t action = next_random(&seed) % 64;
+        if (open[slot] == NULL) {
+            struct buf body = BUF_INIT(100);
+            uint64_t tag = slot + OPEN_MAX * round;
+            buf_addf(&body, "%llu", (unsigned long long)tag);
+            open[slot] = net_send(f, "/echo", (struct http_request){.body = &body, .tag = tag});
+        } else if (action < 4) {
+            http_call_cancel(open[slot]);
+        } else if (action < 8) {
+            http_call_free(open[slot]);
+            open[slot] = NULL;
+        } else {
+            struct http_call *call = http_wait(f->client, action < 16 ? 0 : 10000);
+            size_t its = call == NULL ? slot : http_call_tag(call) % OPEN_MAX;
+            assert_true(call == NULL || open[its] == call);
+            if (call != NULL && http_call_end(call) == HTTP_ANSWERED) {
+                char expected[24];
+                (void)snprintf(expected, sizeof expected, "%llu",
+                               (unsigned long long)http_call_tag(call));
+                assert_answer(call, 200, expected);
+                answered++;
+            }
+            http_call_free(call);
+            open[its] = call == NULL ? open[its] : NULL;
+        }
+    }
+    assert_true(answered > 500);
+    assert_true(f->server.connection_count < TEST_SERVER_CONNECTIONS_MAX);
+}
+
 static void nothing_of_a_refused_request_is_taken(void **state) {
     struct net_fixture *f = *state;
     struct buf body = BUF_INIT(10);
@@ -336,6 +376,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_call_freed_when_done_but_not_waited_for_is_never_seen,
                                         start, stop),
         cmocka_unit_test_setup_teardown(a_client_freed_with_calls_in_flight_ends_them, start, stop),
+        cmocka_unit_test_setup_teardown(a_storm_of_calls_loses_and_mixes_nothing, start, stop),
         cmocka_unit_test_setup_teardown(nothing_of_a_refused_request_is_taken, start, stop),
         cmocka_unit_test_setup_teardown(more_calls_than_allowed_are_refused_until_one_is_freed,
                                         start, stop),

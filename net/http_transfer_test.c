@@ -297,6 +297,18 @@ static void calls_together_hold_no_more_than_the_account(void **state) {
     }
 }
 
+static void no_memory_for_a_body_ends_the_call(void **state) {
+    struct net_fixture *f = *state;
+    struct err err = ERR_INIT;
+    assert_int_equal(fault_arm("alloc:1", &err), ERR_NONE);
+    struct http_call *call = net_ask(f, "/chunked", small);
+    int64_t allocations = fault_count(FAULT_ALLOC);
+    assert_int_equal(fault_arm(NULL, &err), ERR_NONE);
+    assert_int_equal(allocations, 1);
+    assert_end(call, HTTP_OUT_OF_FLIGHT_BYTES, ERR_LIMIT, "no memory for the answer");
+    http_call_free(call);
+}
+
 static void a_request_larger_than_the_account_is_refused(void **state) {
     struct net_fixture *f = *state;
     struct buf body = BUF_INIT(2 * FLIGHT_BYTES_MAX);
@@ -452,6 +464,7 @@ int main(void) {
         TEST(an_answer_larger_than_allowed_is_a_limit),
         TEST(an_answer_of_exactly_the_limit_fits),
         TEST(calls_together_hold_no_more_than_the_account),
+        TEST(no_memory_for_a_body_ends_the_call),
         TEST(a_request_larger_than_the_account_is_refused),
         TEST(a_large_body_arrives_as_it_was_sent),
         TEST(the_deadline_ends_a_slow_answer),

@@ -14,7 +14,7 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
-#define TEST_SERVER_CONNECTIONS_MAX 128
+#define TEST_SERVER_CONNECTIONS_MAX 1024
 #define TEST_SERVER_REQUEST_BYTES   ((size_t)1 << 20)
 
 struct test_server;
