@@ -6,6 +6,6 @@ WITH steps AS (
   FROM changed k JOIN scores s ON s.chain_id = k.chain_id AND s.pool = k.pool AND s.block_number = k.block_number
 )
 SELECT chain_id, pool, block_number, at, token,
-       CASE WHEN new_score >= 100 THEN 'gone' WHEN new_score >= 70 THEN 'warning' ELSE 'calm' END AS level, old_score, new_score, reasons
+       CASE WHEN new_score >= 100 THEN 'gone' WHEN new_score >= 65 THEN 'warning' ELSE 'calm' END AS level, old_score, new_score, reasons
 FROM steps
-WHERE (new_score >= 100) <> (old_score >= 100) OR (new_score >= 70) <> (old_score >= 70)
+WHERE (new_score >= 100) <> (old_score >= 100) OR (new_score >= 65) <> (old_score >= 65)

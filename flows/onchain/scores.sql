@@ -2,7 +2,7 @@
 -- Nothing here looks at a later block: moments and LP rows up to this block, whole tens of minutes before it, and what the
 -- creator's other pools had come to before it. flows/onchain/README.md says where the weights come from.
 WITH known AS MATERIALIZED (
-  SELECT m.chain_id, m.pool, m.block_number, m.at, m.token, m.age_s, m.quote, l.supply, l.insiders,
+  SELECT m.chain_id, m.pool, m.block_number, m.at, m.token, m.age_s, m.quote, l.supply, l.insiders, l.moves,
          i256_add(l.locked, l.burned) AS safe,
          (SELECT max(x.drop_ppm) FROM moments x
           WHERE x.chain_id = k.chain_id AND x.pool = k.pool AND x.block_number <= k.block_number) AS drop_ppm,
@@ -36,23 +36,32 @@ shares AS (
 ),
 points AS (
   SELECT s.*,
-         CASE WHEN drop_ppm >= 990000 THEN 100 WHEN drop_ppm >= 900000 THEN 80 WHEN drop_ppm >= 500000 THEN 30 ELSE 0 END AS liquidity_gone,
-         CASE WHEN left_ppm < 100000 THEN 40 WHEN left_ppm < 500000 THEN 15 ELSE 0 END AS liquidity_lower,
-         CASE WHEN insider_ppm >= 900000 THEN 40 WHEN insider_ppm >= 500000 THEN 25 ELSE 0 END AS lp_unlocked,
-         CASE WHEN sells = 0 AND buys >= 10 THEN 20 ELSE 0 END AS no_sells,
-         0 AS one_way_money,
-         CASE WHEN age_s < 3600 THEN 15 WHEN age_s < 21600 THEN 12 WHEN age_s < 86400 THEN 10 ELSE 0 END AS young,
-         CASE WHEN gone_before >= 3 THEN 30 WHEN gone_before >= 1 THEN 20 ELSE 0 END AS creator_before
+         CASE WHEN drop_ppm >= 990000 THEN 100 WHEN drop_ppm >= 900000 THEN 80 WHEN drop_ppm >= 500000 THEN 10 ELSE 0 END AS liquidity_gone,
+         CASE WHEN left_ppm < 100000 THEN 30 WHEN left_ppm < 500000 THEN 16 ELSE 0 END AS liquidity_lower,
+         CASE WHEN insider_ppm >= 900000 THEN 4 ELSE 0 END AS lp_unlocked,
+         CASE WHEN supply > i256(0) AND insider_ppm + safe_ppm > 990000 THEN 15 ELSE 0 END
+         + CASE WHEN moves <= 4 THEN 13 ELSE 0 END AS lone_provider,
+         CASE WHEN sells < 20 THEN 25 WHEN sells < 60 THEN 15 ELSE 0 END AS few_sales,
+         CASE WHEN buys >= 10 AND i256_mul(quote_out, i256(10)) < i256_mul(quote_in, i256(3)) THEN 13 ELSE 0 END
+         + CASE WHEN buys >= 5 AND sells = 0 THEN 13 ELSE 0 END AS one_way,
+         CASE WHEN age_s < 86400 THEN 5 ELSE 0 END AS young,
+         CASE WHEN gone_before >= 3 THEN 30 WHEN gone_before >= 1 THEN 15 ELSE 0 END AS creator_before
   FROM shares s
+),
+sums AS (
+  SELECT p.*, liquidity_gone + liquidity_lower + lp_unlocked + lone_provider + few_sales + one_way + young + creator_before AS points
+  FROM points p
 )
-SELECT chain_id, pool, block_number, at, token, age_s, insider_ppm, safe_ppm, drop_ppm, left_ppm, buys, sells, gone_before,
-       CASE WHEN liquidity_gone + liquidity_lower + lp_unlocked + no_sells + one_way_money + young + creator_before > 100 THEN 100
-            ELSE liquidity_gone + liquidity_lower + lp_unlocked + no_sells + one_way_money + young + creator_before END AS score,
-       liquidity_gone, liquidity_lower, lp_unlocked, no_sells, one_way_money, young, creator_before,
-       CASE WHEN liquidity_gone > 0 THEN 'one event took ' || drop_ppm / 10000 || ' % of the liquidity. ' ELSE '' END
-       || CASE WHEN liquidity_lower > 0 THEN left_ppm / 10000 || ' % of the highest liquidity is left. ' ELSE '' END
-       || CASE WHEN lp_unlocked > 0 THEN 'the creator can withdraw ' || insider_ppm / 10000 || ' % of the liquidity; ' || safe_ppm / 10000 || ' % is locked or burned. ' ELSE '' END
-       || CASE WHEN no_sells > 0 THEN buys || ' buys in a day and not one sale. ' ELSE '' END
-       || CASE WHEN young > 0 THEN 'the pool is ' || age_s / 60 || ' minutes old. ' ELSE '' END
-       || CASE WHEN creator_before > 0 THEN 'its creator emptied ' || gone_before || ' pools before. ' ELSE '' END AS reasons
-FROM points
+SELECT chain_id, pool, block_number, at, token, age_s, insider_ppm, safe_ppm, drop_ppm, left_ppm, moves, buys, sells, gone_before,
+       CASE WHEN points > 100 THEN 100 ELSE points END AS score,
+       liquidity_gone, liquidity_lower, lp_unlocked, lone_provider, few_sales, one_way, young, creator_before,
+       CASE WHEN liquidity_gone > 0 THEN 'One event took ' || (drop_ppm / 10000) || ' % of the liquidity. ' ELSE '' END
+       || CASE WHEN liquidity_lower > 0 THEN (left_ppm / 10000) || ' % of the highest liquidity is left. ' ELSE '' END
+       || CASE WHEN creator_before > 0 THEN 'Its creator''s pools were emptied before: ' || gone_before || '. ' ELSE '' END
+       || CASE WHEN lp_unlocked > 0 THEN 'The creator''s side can withdraw ' || (insider_ppm / 10000) || ' % of the liquidity. ' ELSE '' END
+       || CASE WHEN lone_provider > 0 THEN 'Hardly anybody else provides liquidity (' || moves || ' moves of it so far, '
+                                           || (safe_ppm / 10000) || ' % locked or burned). ' ELSE '' END
+       || CASE WHEN one_way > 0 THEN 'Money goes in and hardly comes out: ' ELSE '' END
+       || CASE WHEN few_sales > 0 OR one_way > 0 THEN buys || ' buys and ' || sells || ' sales within a day. ' ELSE '' END
+       || CASE WHEN young > 0 THEN 'The pool is ' || (age_s / 60) || ' minutes old. ' ELSE '' END AS reasons
+FROM sums
