@@ -22,14 +22,17 @@
 #include "source/evm/span.h"
 #include "source/evm/wire.h"
 
-#define CHAIN_JOBS_AHEAD     4                      /* more runs than questions in flight */
-#define CHAIN_BYTES_MAX      ((size_t)48 << 20)     /* held by runs; no new one is begun above */
-#define CHAIN_HEAD_BLOCKS    64                     /* of one run above the finalized block */
-#define CHAIN_HEADERS        100                    /* in one question */
-#define CHAIN_RECEIPTS       8                      /* blocks in one question */
-#define CHAIN_FINALITY_DEPTH 64                     /* when a node knows no finalized block */
+#define CHAIN_JOBS_AHEAD     4                  /* more runs than questions in flight */
+#define CHAIN_BYTES_MAX      ((size_t)48 << 20) /* held by runs; no new one is begun above */
+#define CHAIN_HEAD_BLOCKS    64                 /* of one run above the finalized block */
+#define CHAIN_HEADERS        100                /* in one question */
+#define CHAIN_RECEIPTS       8                  /* blocks in one question */
+#define CHAIN_FINALITY_DEPTH 64                 /* when a node knows no finalized block */
+#define CHAIN_POLL_SHARE     4.0 /* at most one in so many questions asks for the head, when limited */
 #define CHAIN_POLL_OTHERS_US ((int64_t)5 * 1000000) /* heads of endpoints that are not in use */
-#define CHAIN_ROUND_US       ((int64_t)200 * 1000)  /* after all endpoints failed; doubled */
+#define CHAIN_ROUND_US       ((int64_t)50 * 1000)   /* after all endpoints failed; doubled */
+#define CHAIN_STALE_ROUNDS   2                      /* when it is said not to be there any more */
+#define CHAIN_HEAD_ROUNDS    5 /* of a question about new blocks, before the head is looked at again */
 #define CHAIN_ROUND_US_MAX   ((int64_t)10 * 1000000)
 #define CHAIN_FORK_FIRST     16 /* blocks looked at first for a fork point; then the whole window */
 #define CHAIN_CLOSED_FIRST_US                                                                      \
@@ -71,7 +74,8 @@ struct task {
     uint64_t tag;          /* under way; 0: waiting */
     size_t endpoint;       /* where it is, or (HELLO, POLL) must go */
     uint64_t never, avoid; /* endpoints not to ask: at all, in this round */
-    unsigned rounds;       /* how often all endpoints had failed */
+    unsigned rounds;       /* how often all endpoints had failed, since something came of it */
+    bool is_stale;         /* an endpoint does not know the block it is about */
     int64_t not_before_us;
     unsigned group;
     const uint8_t (*addresses)[EVM_ADDRESS_BYTES]; /* borrowed from plan or job */
@@ -164,6 +168,8 @@ void chain_advance(struct chain *c, int64_t now_us);
 void chain_drop_jobs(struct chain *c);
 void chain_shorten(struct chain *c, struct job *j, int64_t high);
 void chain_restart(struct chain *c, struct job *j, const struct err *why, int64_t now_us);
+/* Answers of these endpoints were contradicted. */
+void chain_blame(struct chain *c, uint64_t endpoints);
 void chain_pop_job(struct chain *c);
 /* Up to where blocks are given: the option, or the head of run --once. */
 int64_t chain_end(const struct chain *c);

@@ -106,11 +106,15 @@ static void take_latest_number(struct reply *r, struct str raw) {
     }
 }
 
-static void take_logs(struct reply *r, struct str raw) {
+/* number: of the one block they were asked for by hash; -1: a range. */
+static void take_logs(struct reply *r, int64_t number, struct str raw) {
     struct job *j = r->task->job;
     struct err err = ERR_INIT;
     size_t strange = 0;
-    if (job_take_logs(j, r->chain->plan, raw, &strange, &err) != ERR_NONE) {
+    const enum err_code code = number < 0
+                                   ? job_take_logs(j, r->chain->plan, raw, &strange, &err)
+                                   : job_take_block_logs(j, r->chain->plan, number, raw, &err);
+    if (code != ERR_NONE) {
         fail_odd(r, err.message);
         return;
     }
@@ -139,7 +143,7 @@ static void take_range(struct reply *r) {
         fail_odd(r, "no answer to one of the calls");
         return;
     }
-    take_logs(r, r->answers[last].raw);
+    take_logs(r, -1, r->answers[last].raw);
     r->done[0] = !r->failed;
 }
 
@@ -150,15 +154,15 @@ static void take_second(struct reply *r, int64_t number, struct str raw) {
     struct block *b = job_block(j, number);
     const uint64_t before = j->log_origins;
     const size_t count = j->log_count;
-    take_logs(r, raw);
+    take_logs(r, number, raw);
     if (r->failed) {
         return;
     }
-    if (j->log_count > count) {
-        for (size_t i = 0; i < r->chain->pool.count; i++) {
-            r->chain->pool.items[i].disagreements += (int64_t)(before >> i & 1);
-        }
+    if (j->log_count > count && !b->is_suspect) {
+        chain_blame(r->chain, before);
         j->is_distrusted = true;
+    } else if (b->is_suspect) {
+        b->is_settled = true; /* by hash, every log of this block */
     } else if ((before >> r->task->endpoint & 1) == 0) {
         b->is_settled = true;
     }
@@ -178,12 +182,9 @@ static void take_receipts(struct reply *r, int64_t number, struct str raw) {
         fail_odd(r, err.message);
         return;
     }
-    if (missed > 0) {
+    if (missed > 0 && !job_block(j, number)->is_suspect) {
         j->is_distrusted = true;
-        r->chain->disagreements++;
-        for (size_t i = 0; i < r->chain->pool.count; i++) {
-            r->chain->pool.items[i].disagreements += (int64_t)(j->log_origins >> i & 1);
-        }
+        chain_blame(r->chain, j->log_origins);
     }
     job_block(j, number)->is_settled = true;
     r->keep_body = true;
@@ -224,7 +225,7 @@ static void take_result(struct reply *r, size_t i) {
         take_header(r, number, raw);
         break;
     case TASK_HASH_LOGS:
-        take_logs(r, raw);
+        take_logs(r, number, raw);
         break;
     case TASK_SECOND:
         take_second(r, number, raw);
@@ -380,22 +381,25 @@ static void after_failure(struct reply *r) {
             r->endpoint->head = t->high - 1;
         }
         t->not_before_us = r->now_us + CHAIN_ROUND_US;
+        t->is_stale = t->kind == TASK_HEADERS;
         t->avoid |= t->kind == TASK_RECEIPTS || t->kind == TASK_HEADERS ? bit : 0;
         return;
     case RPC_LOOK_AGAIN:
+        t->is_stale = true;
+        t->avoid |= bit;
+        return;
     case RPC_TRY_AGAIN:
         t->avoid |= bit;
         return;
     }
 }
 
+#define POLL_FAILURES 3 /* in a row, before it is a trouble */
+
 static bool all_fail(const struct pool *p) {
     for (size_t i = 0; i < p->count; i++) {
         const struct endpoint *e = &p->items[i];
-        if (e->state != ENDPOINT_OUT && e->failures == 0 && e->last_error[0] == '\0') {
-            return false;
-        }
-        if (e->state == ENDPOINT_READY && e->failures == 0) {
+        if (e->state != ENDPOINT_OUT && e->failures < POLL_FAILURES) {
             return false;
         }
     }
@@ -413,7 +417,7 @@ static void after_poll(struct reply *r) {
         c->poll_due_us = r->now_us;
     }
     if (r->verdict.action != RPC_SLOW_DOWN && r->verdict.action != RPC_ASK_SMALLER_BATCH &&
-        r->endpoint->failures == 0) {
+        r->verdict.action != RPC_TRY_AGAIN) {
         r->endpoint->failures++;
         r->endpoint->blocked_until_us = r->now_us + CHAIN_ROUND_US;
     }
@@ -421,6 +425,15 @@ static void after_poll(struct reply *r) {
         chain_complain(c, true, ERR_UNAVAILABLE, "no endpoint answers; the last said: %s",
                        c->last_failure);
     }
+}
+
+static size_t count_done(const struct reply *r) {
+    size_t count = 0;
+    const size_t of = r->task->kind == TASK_RANGE ? 1 : r->task->sent;
+    for (size_t i = 0; i < of; i++) {
+        count += r->done[i] ? 1 : 0;
+    }
+    return count;
 }
 
 static void drop_done(struct reply *r) {
@@ -431,18 +444,25 @@ static void drop_done(struct reply *r) {
             t->numbers[kept++] = t->numbers[i];
         }
     }
+    if (kept < t->count) {
+        t->rounds = 0;
+        t->avoid = 0;
+    }
     t->count = kept;
 }
 
 static void finish(struct reply *r) {
     struct chain *c = r->chain;
     struct task *t = r->task;
+    if (!r->failed || count_done(r) > 0) { /* part of an answer is an answer */
+        endpoint_answered(r->endpoint, r->now_us, r->wire->elapsed_us);
+    }
     if (r->failed) {
         (void)snprintf(c->last_failure, sizeof c->last_failure, "%.64s: %.240s", r->endpoint->host,
                        r->text);
-        endpoint_failed(r->endpoint, r->now_us, &r->verdict, asked_of(t, r->verdict.kind), r->text);
-    } else {
-        endpoint_answered(r->endpoint, r->now_us, r->wire->elapsed_us);
+        const double served = t->sent > 0 ? (double)count_done(r) / (double)t->sent : 0;
+        endpoint_failed(r->endpoint, r->now_us, &r->verdict, asked_of(t, r->verdict.kind), served,
+                        r->text);
     }
     if (t->job != NULL && r->keep_body) {
         job_keep(t->job, &r->wire->body);

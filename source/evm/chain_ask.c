@@ -200,10 +200,12 @@ static int64_t head_needed(const struct task *t) {
  * not be answered by just these endpoints are given up instead, and the run looks for another way. */
 static void next_round(struct chain *c, struct task *t, int64_t now_us) {
     struct job *j = t->job;
-    chain_complain(c, false, ERR_UNAVAILABLE,
-                   "no endpoint of chain %" PRId64 " answers for blocks %" PRId64 " to %" PRId64
-                   "; the last said: %s",
-                   c->chain_id, j->low, j->high, c->last_failure);
+    if (t->rounds > 0) {
+        chain_complain(c, false, ERR_UNAVAILABLE,
+                       "no endpoint of chain %" PRId64 " answers for blocks %" PRId64 " to %" PRId64
+                       "; the last said: %s",
+                       c->chain_id, j->low, j->high, c->last_failure);
+    }
     if (t->kind == TASK_RECEIPTS || t->kind == TASK_SECOND) {
         for (size_t i = 0; i < t->count; i++) {
             struct block *b = job_block(j, t->numbers[i]);
@@ -212,7 +214,8 @@ static void next_round(struct chain *c, struct task *t, int64_t now_us) {
         task_remove(&j->tasks, t);
         return;
     }
-    if (j->only != 0 || j->kind != JOB_RANGE) {
+    if (j->kind != JOB_RANGE &&
+        t->rounds >= (t->is_stale ? CHAIN_STALE_ROUNDS : CHAIN_HEAD_ROUNDS)) {
         chain_drop_jobs(c);
         return;
     }

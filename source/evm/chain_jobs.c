@@ -51,11 +51,15 @@ void chain_shorten(struct chain *c, struct job *j, int64_t high) {
     c->job_count++;
 }
 
-void chain_restart(struct chain *c, struct job *j, const struct err *why, int64_t now_us) {
+void chain_blame(struct chain *c, uint64_t endpoints) {
     c->disagreements++;
     for (size_t i = 0; i < c->pool.count; i++) {
-        c->pool.items[i].disagreements += (int64_t)(j->log_origins >> i & 1);
+        c->pool.items[i].disagreements += (int64_t)(endpoints >> i & 1);
     }
+}
+
+void chain_restart(struct chain *c, struct job *j, const struct err *why, int64_t now_us) {
+    chain_blame(c, j->log_origins);
     const uint64_t blamed = j->log_origins;
     j->restarts++;
     if (j->restarts > 1) {
@@ -291,10 +295,13 @@ static bool ask_doubts(struct chain *c, struct job *j, int64_t now_us) {
 
 static void check(struct chain *c, struct job *j, int64_t now_us) {
     struct err err = ERR_INIT;
-    if (job_check(j, &err) != ERR_NONE) {
-        /* Receipts decide between twins. */
+    size_t suspects = 0;
+    if (job_check(j, &suspects, &err) != ERR_NONE) {
         chain_restart(c, j, &err, now_us);
         return;
+    }
+    if (suspects > 0) {
+        chain_blame(c, j->log_origins);
     }
     j->phase = ask_doubts(c, j, now_us) ? PHASE_SETTLE : PHASE_READY;
 }

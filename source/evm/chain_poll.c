@@ -56,6 +56,13 @@ static int primary(const struct chain *c, int64_t now_us) {
     return best;
 }
 
+/* An endpoint that limits us has more to do than to say its head. */
+static int64_t poll_every_us(const struct chain *c, int endpoint) {
+    const double rate = endpoint >= 0 ? c->pool.items[endpoint].rate : 0;
+    const int64_t least = rate > 0 ? (int64_t)(CHAIN_POLL_SHARE * 1000000.0 / rate) : 0;
+    return least > c->settings->poll_us ? least : c->settings->poll_us;
+}
+
 void chain_poll(struct chain *c, int64_t now_us) {
     const bool is_due = now_us >= c->poll_due_us;
     const int first = is_due ? primary(c, now_us) : -1;
@@ -72,7 +79,7 @@ void chain_poll(struct chain *c, int64_t now_us) {
         }
     }
     if (is_due) {
-        c->poll_due_us = now_us + c->settings->poll_us;
+        c->poll_due_us = now_us + poll_every_us(c, first);
     }
     if (out == c->pool.count) {
         chain_complain(c, true, ERR_CONFIG, "no endpoint can be used: %s",

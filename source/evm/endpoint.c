@@ -122,7 +122,7 @@ void endpoint_answered(struct endpoint *e, int64_t now_us, int64_t elapsed_us) {
     e->has_answered = true;
     e->latency_us += (elapsed_us - e->latency_us) / 8;
     if (e->rate > 0) {
-        e->rate *= 1.01;
+        e->rate += ENDPOINT_RATE_STEP;
         e->rate = e->rate > ENDPOINT_RATE_MAX ? 0 : e->rate;
     }
     loosen(e, now_us);
@@ -149,12 +149,18 @@ static void block(struct endpoint *e, int64_t now_us, int64_t us) {
     e->blocked_until_us = until > e->blocked_until_us ? until : e->blocked_until_us;
 }
 
-static void slow_down(struct endpoint *e, int64_t now_us, int64_t retry_after_us) {
-    const unsigned sent = e->sent_in_second > e->sent_before ? e->sent_in_second : e->sent_before;
-    const double now_rate = e->rate > 0 ? e->rate : (double)sent;
-    e->rate = now_rate / 2 > 0.5 ? now_rate / 2 : 0.5;
+/* served: how much of the question was answered all the same; the rate falls in proportion. */
+static void slow_down(struct endpoint *e, int64_t now_us, int64_t retry_after_us, double served) {
     e->slowed++;
     block(e, now_us, retry_after_us >= 0 ? retry_after_us : backoff_us(e));
+    if (e->slowed_us > 0 && now_us - e->slowed_us < SECOND_US) {
+        return; /* all that was under way is told the same */
+    }
+    e->slowed_us = now_us;
+    const unsigned sent = e->sent_in_second > e->sent_before ? e->sent_in_second : e->sent_before;
+    const double now_rate = e->rate > 0 ? e->rate : (double)sent;
+    const double next = now_rate * (served > 0.5 ? served : 0.5);
+    e->rate = next > ENDPOINT_RATE_MIN ? next : ENDPOINT_RATE_MIN;
 }
 
 static void take_cap(struct endpoint *e, int64_t now_us, const struct rpc_verdict *v,
@@ -198,7 +204,7 @@ static void take_cap(struct endpoint *e, int64_t now_us, const struct rpc_verdic
 }
 
 void endpoint_failed(struct endpoint *e, int64_t now_us, const struct rpc_verdict *v, int64_t asked,
-                     const char *text) {
+                     double served, const char *text) {
     e->errors++;
     e->has_answered = true;
     (void)snprintf(e->last_error, sizeof e->last_error, "%s: %s", rpc_kind_name(v->kind), text);
@@ -206,7 +212,7 @@ void endpoint_failed(struct endpoint *e, int64_t now_us, const struct rpc_verdic
     switch (v->action) {
     case RPC_SLOW_DOWN:
         e->failures++;
-        slow_down(e, now_us, v->retry_after_us);
+        slow_down(e, now_us, v->retry_after_us, served);
         return;
     case RPC_PARK:
         block(e, now_us, v->retry_after_us >= 0 ? v->retry_after_us : ENDPOINT_PARK_US);

@@ -16,7 +16,9 @@
 #define ENDPOINT_BACKOFF_US     ((int64_t)100 * 1000) /* after a failure, doubled with each more */
 #define ENDPOINT_BACKOFF_US_MAX ((int64_t)30 * 1000000)
 #define ENDPOINT_PARK_US        ((int64_t)300 * 1000000) /* quota used up, key refused */
-#define ENDPOINT_RATE_MAX       1000.0 /* requests a second: not limited any more */
+#define ENDPOINT_RATE_MIN       2.0                      /* requests a second */
+#define ENDPOINT_RATE_STEP      0.5                      /* more with each answer */
+#define ENDPOINT_RATE_MAX       200.0                    /* above: not limited any more */
 
 enum endpoint_state { ENDPOINT_NEW, ENDPOINT_READY, ENDPOINT_OUT };
 
@@ -38,6 +40,7 @@ struct endpoint {
     int64_t blocked_until_us;
     double rate; /* requests a second; 0: not limited */
     int64_t next_send_us;
+    int64_t slowed_us; /* when the rate was halved last */
     int64_t second_us; /* the second that sends are counted in */
     unsigned sent_in_second, sent_before;
     int64_t latency_us;
@@ -74,9 +77,9 @@ int64_t pool_span(const struct pool *p);
 
 void endpoint_sent(struct endpoint *e, int64_t now_us);
 void endpoint_answered(struct endpoint *e, int64_t now_us, int64_t elapsed_us);
-/* A question about `asked` items (blocks beyond the first, addresses or calls, as the kind has it). */
+/* A question of which `served` (0 .. 1) was answered, about `asked` items (blocks beyond the first, addresses or calls, as the kind has it). */
 void endpoint_failed(struct endpoint *e, int64_t now_us, const struct rpc_verdict *v, int64_t asked,
-                     const char *text);
+                     double served, const char *text);
 void endpoint_out(struct endpoint *e, const char *why);
 /* One object for each endpoint in the array that is open in w. */
 void pool_write_facts(const struct pool *p, int64_t now_us, struct json_writer *w);

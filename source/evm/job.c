@@ -197,6 +197,30 @@ enum err_code job_take_logs(struct job *j, const struct evm_plan *plan, struct s
     return ERR_NONE;
 }
 
+enum err_code job_take_block_logs(struct job *j, const struct evm_plan *plan, int64_t number,
+                                  struct str raw, struct err *err) {
+    const size_t before = j->log_count;
+    const struct block *b = job_block(j, number);
+    size_t strange = 0;
+    const enum err_code code = job_take_logs(j, plan, raw, &strange, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    for (size_t i = before; i < j->log_count; i++) {
+        const struct job_log *log = &j->logs[i];
+        if (log->block != number ||
+            (log->has_hash && memcmp(log->hash, b->hash, EVM_HASH_BYTES) != 0)) {
+            strange++;
+        }
+    }
+    if (strange > 0) {
+        j->log_count = before;
+        return err_set(err, ERR_INPUT, "asked for the logs of block %" PRId64 ", others came too",
+                       number);
+    }
+    return ERR_NONE;
+}
+
 void job_keep(struct job *j, struct buf *body) {
     if (j->body_count == j->body_capacity) {
         j->body_capacity = j->body_capacity > 0 ? j->body_capacity * 2 : 4;

@@ -8,8 +8,9 @@
 
 #include "source/evm/plan.h"
 
-#define JOB_RESTARTS_MAX 6
-#define JOB_ASKS_MAX     3 /* of one doubtful block, before a weaker proof is taken */
+#define JOB_RESTARTS_MAX   6
+#define JOB_TWINS_ASKS_MAX 5 /* then two different logs with one index are both believed */
+#define JOB_ASKS_MAX       3 /* of one doubtful block, before a weaker proof is taken */
 
 enum verify { VERIFY_BLOOM, VERIFY_RECEIPTS, VERIFY_NONE };
 
@@ -29,6 +30,7 @@ enum job_phase {
 struct block {
     bool has_header;
     bool has_bloom;
+    bool is_suspect; /* what came for it contradicts itself: proof is needed in any case */
     bool is_settled; /* its logs are proved, or as good as they get */
     uint8_t asks;
     uint8_t hash[EVM_HASH_BYTES];
@@ -100,6 +102,9 @@ MUST_CHECK enum err_code job_take_header(struct job *j, int64_t number, struct s
  * must stay: give the body to job_keep. INPUT when it is something else. */
 MUST_CHECK enum err_code job_take_logs(struct job *j, const struct evm_plan *plan, struct str raw,
                                        size_t *strange, struct err *err);
+/* As job_take_logs, for logs that were asked for by the block's hash: all must be of it. */
+MUST_CHECK enum err_code job_take_block_logs(struct job *j, const struct evm_plan *plan,
+                                             int64_t number, struct str raw, struct err *err);
 /* All receipts of a block: its logs are replaced by those in them. INPUT: not receipts; UNAVAILABLE: not
  * all are there. *missed: wanted logs that had not come before. */
 MUST_CHECK enum err_code job_take_receipts(struct job *j, const struct evm_plan *plan,
@@ -112,9 +117,10 @@ void job_drop_logs(struct job *j, int64_t number);
 /* Forgets logs above the job's end, after it was made shorter. */
 void job_cut_logs(struct job *j);
 
-/* Puts logs in order, drops what is there twice, and holds them against the headers. CONFLICT with a
- * message when things do not fit together: ask again. */
-MUST_CHECK enum err_code job_check(struct job *j, struct err *err);
+/* Puts logs in order, drops what is there twice, and holds them against the headers. Blocks whose logs
+ * contradict each other or the header lose them and become suspect; *suspects counts those. CONFLICT with a
+ * message when the headers do not fit together: ask again. */
+MUST_CHECK enum err_code job_check(struct job *j, size_t *suspects, struct err *err);
 /* The headers follow one another. CONFLICT when not. */
 MUST_CHECK enum err_code job_check_chain(const struct job *j, struct err *err);
 /* True when the block's logs need proof before they may be given. */

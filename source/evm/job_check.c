@@ -41,35 +41,63 @@ static bool is_same(const struct job_log *a, const struct job_log *b) {
            memcmp(x.tx_hash, y.tx_hash, sizeof x.tx_hash) == 0;
 }
 
-static enum err_code drop_twins(struct job *j, struct err *err) {
+static void suspect(struct job *j, int64_t number, size_t *suspects) {
+    struct block *b = job_block(j, number);
+    (*suspects)++;
+    b->asks = b->asks < UINT8_MAX ? (uint8_t)(b->asks + 1) : UINT8_MAX;
+    b->is_suspect = true;
+    b->is_settled = false;
+}
+
+/* Of two logs with one index in one block, the same twice is one; two different ones cannot be. */
+static void drop_twins(struct job *j, size_t *suspects) {
     size_t kept = 0;
     for (size_t i = 0; i < j->log_count; i++) {
         const struct job_log *last = kept > 0 ? &j->logs[kept - 1] : NULL;
         if (last == NULL || compare_logs(last, &j->logs[i]) != 0) {
             j->logs[kept++] = j->logs[i];
         } else if (!is_same(last, &j->logs[i])) {
-            return err_set(err, ERR_CONFLICT,
-                           "two different logs with index %" PRId64 " in block %" PRId64,
-                           last->index, last->block);
+            if (job_block(j, last->block)->asks >= JOB_TWINS_ASKS_MAX) {
+                j->logs[kept++] = j->logs[i]; /* so the chain is, whatever it should be */
+            } else {
+                suspect(j, last->block, suspects);
+            }
         }
     }
     j->log_count = kept;
-    return ERR_NONE;
 }
 
-static enum err_code check_log(const struct job *j, size_t i, struct err *err) {
-    const struct job_log *log = &j->logs[i];
-    struct block *b = job_block(j, log->block);
-    if (b->has_header && log->has_hash && memcmp(log->hash, b->hash, EVM_HASH_BYTES) != 0) {
-        return err_set(err, ERR_CONFLICT,
-                       "a log of block %" PRId64 " is of another branch than the block's header",
-                       log->block);
+static void check_hashes(struct job *j, size_t *suspects) {
+    for (size_t i = 0; i < j->log_count; i++) {
+        const struct job_log *log = &j->logs[i];
+        const struct block *b = job_block(j, log->block);
+        if (b->has_header && log->has_hash && memcmp(log->hash, b->hash, EVM_HASH_BYTES) != 0) {
+            suspect(j, log->block, suspects);
+        }
     }
-    if (b->log_count == 0) {
-        b->log_first = i;
+}
+
+/* What a suspect block has is nobody's word any more, unless it is settled. */
+static void drop_suspects(struct job *j) {
+    size_t kept = 0;
+    for (size_t i = 0; i < j->log_count; i++) {
+        const struct block *b = job_block(j, j->logs[i].block);
+        if (!b->is_suspect || b->is_settled) {
+            j->logs[kept++] = j->logs[i];
+        }
     }
-    b->log_count++;
-    return ERR_NONE;
+    j->log_count = kept;
+}
+
+static void index_logs(struct job *j) {
+    for (int64_t n = j->low; n <= j->high; n++) {
+        job_block(j, n)->log_count = 0;
+    }
+    for (size_t i = 0; i < j->log_count; i++) {
+        struct block *b = job_block(j, j->logs[i].block);
+        b->log_first = b->log_count == 0 ? i : b->log_first;
+        b->log_count++;
+    }
 }
 
 enum err_code job_check_chain(const struct job *j, struct err *err) {
@@ -87,26 +115,29 @@ enum err_code job_check_chain(const struct job *j, struct err *err) {
     return ERR_NONE;
 }
 
-enum err_code job_check(struct job *j, struct err *err) {
-    enum err_code code = job_check_chain(j, err);
+enum err_code job_check(struct job *j, size_t *suspects, struct err *err) {
+    *suspects = 0;
+    const enum err_code code = job_check_chain(j, err);
     if (code != ERR_NONE) {
         return code;
     }
     sort_logs(j);
-    code = drop_twins(j, err);
-    for (int64_t n = j->low; n <= j->high; n++) {
-        job_block(j, n)->log_count = 0;
+    drop_twins(j, suspects);
+    check_hashes(j, suspects);
+    if (*suspects > 0) {
+        drop_suspects(j);
     }
-    for (size_t i = 0; i < j->log_count && code == ERR_NONE; i++) {
-        code = check_log(j, i, err);
-    }
-    return code;
+    index_logs(j);
+    return ERR_NONE;
 }
 
 bool job_is_doubtful(const struct job *j, const struct block *b, enum verify verify,
                      const struct evm_plan *plan, const struct learned *known) {
-    if (b->is_settled || !b->has_header || verify == VERIFY_NONE) {
+    if (b->is_settled || !b->has_header) {
         return false;
+    }
+    if (b->is_suspect || verify == VERIFY_NONE) {
+        return b->is_suspect;
     }
     size_t wanted = 0;
     for (size_t i = 0; i < b->log_count && wanted == 0; i++) {
