@@ -161,3 +161,117 @@ def uniswap_logs(folder, only=None):
                          "at": clock(block), "address": FACTORY, "a": row["token0"], "b": row["token1"], "c": row["pool"]})
     rows.sort(key=lambda log: (log["block_number"], log["log_index"]))
     return rows
+
+
+# ---- launches of our own making ----
+
+WETH, USDC = "0xc02aaa39b223fe8d0a0e5c4f27ead9083c756cc2", "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48"
+LOCKER, DEAD = "0x663a5c229c09b049e36dcc11a9b0d4a8eb9db214", "0x" + "0" * 36 + "dead"
+BLOCK_SECONDS = 300
+START = 1_600_000_000
+UNIT = 10 ** 18
+
+
+def address(kind, number):
+    return f"0x{kind:02x}{number:038x}"
+
+
+class Chain:
+    """Logs in chain order; what a pair contract would emit, with its arithmetic."""
+
+    def __init__(self, chain_id=1):
+        self.chain_id, self.block, self.index, self.rows, self.reserves, self.supply = chain_id, 1, 0, [], {}, {}
+
+    def log(self, event, contract, **values):
+        self.rows.append({"event": event, "chain_id": self.chain_id, "block_number": self.block, "log_index": self.index,
+                          "at": START + self.block * BLOCK_SECONDS, "address": contract, **values})
+        self.index += 1
+
+    def next_block(self, count=1):
+        self.block, self.index = self.block + count, 0
+
+    def transfer(self, token, sender, receiver, amount):
+        self.log("Transfer", token, a=sender, b=receiver, n0=amount)
+
+    def sync(self, pool):
+        self.log("Sync", pool, n0=self.reserves[pool][0], n1=self.reserves[pool][1])
+
+    def create(self, pool, token0, token1):
+        self.log("PairCreated", FACTORY, a=token0, b=token1, c=pool)
+        self.reserves[pool], self.supply[pool] = [0, 0], 0
+
+    def mint(self, pool, provider, amount0, amount1):
+        shares = min(amount0, amount1) if not self.supply[pool] else amount0 * self.supply[pool] // self.reserves[pool][0]
+        if not self.supply[pool]:
+            self.transfer(pool, ZERO, ZERO, 1000)
+        self.transfer(pool, ZERO, provider, shares)
+        self.supply[pool] += shares
+        self.reserves[pool] = [self.reserves[pool][0] + amount0, self.reserves[pool][1] + amount1]
+        self.sync(pool)
+        self.log("Mint", pool, a=provider, n0=amount0, n1=amount1)
+        return shares
+
+    def burn(self, pool, provider, shares):
+        amounts = [reserve * shares // self.supply[pool] for reserve in self.reserves[pool]]
+        self.transfer(pool, provider, pool, shares)
+        self.transfer(pool, pool, ZERO, shares)
+        self.supply[pool] -= shares
+        self.reserves[pool] = [reserve - amount for reserve, amount in zip(self.reserves[pool], amounts)]
+        self.sync(pool)
+        self.log("Burn", pool, a=provider, b=provider, n0=amounts[0], n1=amounts[1])
+
+    def swap(self, pool, trader, side, amount):
+        """`amount` of the token on `side` comes in."""
+        came, went = self.reserves[pool][side], self.reserves[pool][1 - side]
+        out = went * amount * 997 // (came * 1000 + amount * 997)
+        self.reserves[pool][side], self.reserves[pool][1 - side] = came + amount, went - out
+        self.sync(pool)
+        flow = {"n0": 0, "n1": 0, "n2": 0, "n3": 0, f"n{side}": amount, f"n{3 - side}": out}
+        self.log("Swap", pool, a=trader, b=trader, **flow)
+
+
+def launch(chain, rng, number):
+    """A token, its pool and its first liquidity. Returns what is to be known of it."""
+    token, pool, creator = address(0x70, number), address(0x90, number), address(0xc0, number % 4)
+    quote = USDC if number % 7 == 3 else WETH
+    pair = sorted([token, quote] if number % 11 != 5 else [WETH, USDC])
+    chain.transfer(token, ZERO, creator, 1000 * UNIT)
+    chain.create(pool, *pair)
+    shares = chain.mint(pool, creator, rng.randrange(5, 50) * UNIT, rng.randrange(5, 50) * UNIT)
+    side = pair.index(quote)
+    return {"pool": pool, "token": token, "creator": creator, "shares": shares, "side": side, "kind": number % 5, "alive": True}
+
+
+def live(chain, rng, it):
+    """One thing that happens to a pool."""
+    pool, trader = it["pool"], address(0xa0, rng.randrange(30))
+    dice = rng.randrange(100)
+    if it["alive"] and it["shares"] and dice < 2 and it["kind"] in (0, 1):
+        chain.burn(pool, it["creator"], it["shares"])
+        it.update(alive=False, shares=0)
+    elif it["alive"] and dice < 2 and it["kind"] == 2:
+        chain.swap(pool, it["creator"], 1 - it["side"], chain.reserves[pool][1 - it["side"]] * 200)
+        it["alive"] = False
+    elif it["shares"] and dice < 6:
+        part = it["shares"] // rng.choice([1, 2, 10])
+        chain.transfer(pool, it["creator"], rng.choice([LOCKER, DEAD, address(0xb0, 1)]), part)
+        it["shares"] -= part
+    elif dice < 9 and it["alive"]:
+        chain.mint(pool, trader, *[reserve // 10 for reserve in chain.reserves[pool]])
+    elif dice < 20:
+        chain.transfer(it["token"], it["creator"], trader, rng.randrange(1, 9) * UNIT)
+    elif min(chain.reserves[pool]) > 1000:
+        side = it["side"] if it["kind"] == 4 or rng.random() < 0.6 else 1 - it["side"]
+        chain.swap(pool, trader, side, max(1, chain.reserves[pool][side] * rng.randrange(1, 80) // 1000))
+
+
+def launches(rng, pools=14, blocks=500):
+    chain, known = Chain(), []
+    for _ in range(blocks):
+        chain.next_block(rng.choice([1, 1, 1, 2]))
+        if len(known) < pools and rng.random() < 0.1:
+            known.append(launch(chain, rng, len(known)))
+        for _ in range(rng.randrange(6)):
+            if known:
+                live(chain, rng, rng.choice(known))
+    return chain.rows
