@@ -12,6 +12,13 @@ const char *json_scan_fault(struct json_scan *s, const char *at, const char *wha
     return NULL;
 }
 
+unsigned json_special_before_end(const struct json_scan *s, const char *p) {
+    char step[JSON_STEP];
+    memset(step, '"', sizeof(step));
+    memcpy(step, p, (size_t)(s->end - p));
+    return json_special(step);
+}
+
 static int hex_digit(char c) {
     if (c >= '0' && c <= '9') {
         return c - '0';

@@ -1,7 +1,8 @@
-/* A strict RFC 8259 scanner over one record: strings, numbers, whole values. Private to rows/.
+/* A strict RFC 8259 scanner over one record: strings, numbers, whole values. Private to decoders.
  *
  * All reads are checked against the record's end; only strings are loaded in steps past it, up to
- * JSON_LOAD_PAST bytes, which must be readable: the batch's padding or the next record. A function that meets a
+ * JSON_LOAD_PAST bytes, which must be readable: the batch's padding or the next record; unless is_exact,
+ * for text that may end where its memory does. A function that meets a
  * fault says what and where in the scan and returns NULL. No allocation, no recursion. */
 #ifndef PLUMB_ROWS_DECODE_JSON_SCAN_H
 #define PLUMB_ROWS_DECODE_JSON_SCAN_H
@@ -22,6 +23,7 @@ struct json_scan {
     const char *fault; /* what is wrong, or NULL */
     const char *fault_at;
     bool has_space; /* white space was seen outside strings: reset by who wants to know */
+    bool is_exact;  /* nothing behind end may be loaded */
 };
 
 struct json_number {
@@ -103,10 +105,14 @@ static inline unsigned json_special(const char *p) {
 }
 #endif
 
+/* As json_special, without loading anything behind s->end: a quote is imagined there. */
+unsigned json_special_before_end(const struct json_scan *s, const char *p);
+
 /* p behind the opening quote; returns the first byte behind the closing quote. */
 static inline const char *json_scan_string(struct json_scan *s, const char *p, bool *has_escape) {
     while (p < s->end) {
-        unsigned plain = json_special(p);
+        bool is_near = s->is_exact && s->end - p < JSON_STEP;
+        unsigned plain = UNLIKELY(is_near) ? json_special_before_end(s, p) : json_special(p);
         p += plain;
         if (plain == JSON_STEP) {
             continue;

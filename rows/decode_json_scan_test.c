@@ -3,6 +3,8 @@
  * next. */
 #include "rows/decode_test.h"
 
+#include "rows/decode_json_scan.h"
+
 #include <stdio.h>
 
 #define STEPS_BYTES 40 /* more than two steps */
@@ -76,6 +78,26 @@ static void a_string_ends_with_its_record(void **state) {
 }
 
 /* Numbers of 1 to 19 digits, followed by 1 to 12 bytes of the record. */
+/* Text whose memory ends with it: sanitizers see a load behind it. */
+static void an_exact_scan_loads_nothing_behind_the_end(void **state) {
+    (void)state;
+    for (size_t len = 0; len <= STEPS_BYTES; len++) {
+        for (int is_closed = 0; is_closed < 2; is_closed++) {
+            char *text = mem_alloc_array(len + 2, 1);
+            text = mem_realloc(text, len > 0 ? len : 1);
+            memset(text, 'x', len);
+            if (is_closed && len > 0) {
+                text[len - 1] = '"';
+            }
+            struct json_scan s = {.begin = text, .end = text + len, .is_exact = true};
+            bool has_escape = false;
+            const char *p = json_scan_string(&s, text, &has_escape);
+            assert_ptr_equal(p, is_closed && len > 0 ? s.end : NULL);
+            mem_free(text);
+        }
+    }
+}
+
 static void integers_of_every_length_are_exact_wherever_they_end(void **state) {
     (void)state;
     struct test_contract t;
@@ -167,6 +189,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_byte_is_seen_at_every_place_of_a_string),
         cmocka_unit_test(a_string_ends_with_its_record),
+        cmocka_unit_test(an_exact_scan_loads_nothing_behind_the_end),
         cmocka_unit_test(integers_of_every_length_are_exact_wherever_they_end),
         cmocka_unit_test(every_byte_ends_an_integer),
         cmocka_unit_test(what_a_bad_record_held_is_not_taken_for_the_next),

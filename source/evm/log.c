@@ -11,8 +11,6 @@
 #include <emmintrin.h>
 #endif
 
-_Static_assert(EVM_LOAD_PAST >= JSON_LOAD_PAST, "the scanner loads no further");
-
 #define SECOND_US           1000000
 #define QUANTITY_DIGITS_MAX ((size_t)2 * EVM_HASH_BYTES)
 
@@ -493,6 +491,7 @@ static void reader_init(struct reader *r, struct str record, struct evm_fault *f
     *fault = (struct evm_fault){.what = NULL};
     r->scan.begin = record.ptr;
     r->scan.end = record.ptr + record.len;
+    r->scan.is_exact = true;
     r->fault = fault;
 }
 

@@ -16,14 +16,12 @@
  * Quantities are "0x" and hex digits in any case, leading zeros allowed, or whole JSON numbers. Hashes,
  * addresses and data have exactly the digits they need. A record with a key twice is refused.
  *
- * As with any decoder, EVM_LOAD_PAST bytes behind the record must be readable. */
+ * Nothing behind the record is read: it may be a view into anything. */
 #ifndef PLUMB_SOURCE_EVM_LOG_H
 #define PLUMB_SOURCE_EVM_LOG_H
 
 #include "rows/contract.h"
 #include "source/evm/abi_event.h"
-
-#define EVM_LOAD_PAST 16
 
 struct evm_log {
     uint8_t address[EVM_ADDRESS_BYTES];
