@@ -460,7 +460,8 @@ static void finish(struct reply *r) {
     if (r->failed) {
         (void)snprintf(c->last_failure, sizeof c->last_failure, "%.64s: %.240s", r->endpoint->host,
                        r->text);
-        const double served = t->sent > 0 ? (double)count_done(r) / (double)t->sent : 0;
+        const size_t done = count_done(r);
+        const double served = t->sent > 0 ? (double)done / (double)t->sent : 0;
         endpoint_failed(r->endpoint, r->now_us, &r->verdict, asked_of(t, r->verdict.kind), served,
                         r->text);
     }
