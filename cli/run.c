@@ -1,7 +1,4 @@
-/* `plumb run` and `plumb replay`: the engine, with what a terminal wants around it.
- *
- * The first SIGTERM or SIGINT ends the run after the present turn; a second one ends it at once,
- * which is as safe as a crash: the next run goes on from the marks. */
+/* `plumb run`: the engine, with what a terminal wants around it. */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/reload.h"
+#include "cli/stop.h"
 #include "engine/engine.h"
 
 static const struct command_option run_options[] = {
@@ -19,10 +17,6 @@ static const struct command_option run_options[] = {
     {"json", NULL, "At the end, a summary as JSON."},
     {NULL, NULL, NULL}};
 
-static const struct command_option replay_options[] = {
-    {"json", NULL, "At the end, a summary as JSON."}, {NULL, NULL, NULL}};
-
-static volatile sig_atomic_t stop_asked;
 static volatile sig_atomic_t reload_asked;
 
 /* The flow that runs, and the one that is to take over after SIGHUP. */
@@ -37,19 +31,10 @@ static void on_hangup(int number) {
     reload_asked = 1;
 }
 
-static void on_signal(int number) {
-    if (stop_asked != 0) {
-        _exit(128 + number);
-    }
-    stop_asked = 1;
-}
-
 static void catch_signals(void) {
-    struct sigaction action = {.sa_handler = on_signal};
+    stop_catch_signals();
+    struct sigaction action = {.sa_handler = on_hangup};
     (void)sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGINT, &action, NULL);
-    action.sa_handler = on_hangup;
     (void)sigaction(SIGHUP, &action, NULL);
 }
 
@@ -68,7 +53,7 @@ static bool should_stop(void *context) {
         reload_asked = 0;
         reload(live);
     }
-    return stop_asked != 0 || live->next != NULL;
+    return stop_is_asked() || live->next != NULL;
 }
 
 static void tell_reloaded(const struct flow *flow) {
@@ -121,24 +106,21 @@ static void add_field(struct output *o, const char *name, int64_t n, enum style 
     output_styled(o, n > 0 ? style : STYLE_PLAIN, "%s %s", text, name);
 }
 
-static void show_summary(const struct flow *flow, const struct run_summary *s, bool replay,
-                         struct output *o) {
+static void show_summary(const struct flow *flow, const struct run_summary *s, struct output *o) {
     char duration[OUTPUT_NUMBER_BYTES];
     output_duration(s->duration_us, duration);
     output_styled(o, STYLE_STRONG, "%s", flow->name);
     output_add(o, ": ");
-    if (replay || s->replayed_batches > 0) {
+    if (s->replayed_batches > 0) {
         add_field(o, s->replayed_batches == 1 ? "staged batch applied" : "staged batches applied",
                   s->replayed_batches, STYLE_PLAIN);
-        output_add(o, replay ? "" : ", ");
-    }
-    if (!replay) {
-        add_field(o, s->records == 1 ? "record" : "records", s->records, STYLE_PLAIN);
-        output_add(o, " in ");
-        add_field(o, s->batches == 1 ? "batch" : "batches", s->batches, STYLE_PLAIN);
         output_add(o, ", ");
-        add_field(o, "rejected", s->rejected, STYLE_WARN);
     }
+    add_field(o, s->records == 1 ? "record" : "records", s->records, STYLE_PLAIN);
+    output_add(o, " in ");
+    add_field(o, s->batches == 1 ? "batch" : "batches", s->batches, STYLE_PLAIN);
+    output_add(o, ", ");
+    add_field(o, "rejected", s->rejected, STYLE_WARN);
     output_add(o, ", %s\n", duration);
     if (s->mostly_rejects[0] != '\0') {
         char rejected[OUTPUT_NUMBER_BYTES];
@@ -250,7 +232,7 @@ static int run_flow(const struct invocation *call, const struct run_options *giv
     if (json) {
         (void)print_json(live.flow->name, &summary, &err);
     } else if (code == ERR_NONE || summary.turns > 0) {
-        show_summary(live.flow, &summary, options.replay, &out);
+        show_summary(live.flow, &summary, &out);
     }
     const int printed = output_flush(&out, EXIT_DONE);
     return code != ERR_NONE ? command_failed(&err) : printed;
@@ -263,11 +245,6 @@ static int run_run(const struct invocation *call) {
     if (invocation_number(call, "batch-rows", rows, 0, &options.batch_rows, &err) != ERR_NONE) {
         return command_misused(call, &err);
     }
-    return run_flow(call, &options);
-}
-
-static int replay_run(const struct invocation *call) {
-    struct run_options options = {.once = true, .replay = true};
     return run_flow(call, &options);
 }
 
@@ -284,16 +261,4 @@ const struct command command_run = {
     .arguments_min = 1,
     .arguments_max = 1,
     .run = run_run,
-};
-
-const struct command command_replay = {
-    .name = "replay",
-    .usage = "FLOW [--json]",
-    .summary = "rebuild every table from the staged raw records",
-    .doc = "Forgets what the transforms made and makes it again, with the flow as it is now.\n"
-           "Sources are not asked. Interrupted, the next run goes on.",
-    .options = replay_options,
-    .arguments_min = 1,
-    .arguments_max = 1,
-    .run = replay_run,
 };

@@ -70,7 +70,7 @@ static enum err_code apply_staged(struct run *r, const struct turn_input *in, st
                 in->batch->rejected == (int64_t)in->decoded->rejects.count;
     enum err_code code = ERR_NONE;
     /* Always when there are rejects: an interrupted replay may have left those of another contract. */
-    if (r->options.replay || !same || in->batch->rejected > 0) {
+    if (r->replays || !same || in->batch->rejected > 0) {
         code = note_decoding(r, in, err);
     }
     if (code == ERR_NONE && in->batch->taken_back > 0) {
@@ -183,48 +183,5 @@ enum err_code catch_up(struct run *r, bool *worked, struct err *err) {
         r->summary->turns++;
         r->summary->rejected += r->turn_rejected;
     }
-    return code;
-}
-
-/* Rows whose raw records are gone could not be made again. */
-static enum err_code refuse_without_raw(struct run *r, struct err *err) {
-    int64_t gone = 0;
-    bool found = false;
-    enum err_code code = store_get_i64(r->store,
-                                       "SELECT count(*) FROM _plumb_batches b WHERE NOT EXISTS "
-                                       "(SELECT 1 FROM _plumb_frames f WHERE f.batch = b.id)",
-                                       &gone, &found, err);
-    if (code == ERR_NONE && gone > 0) {
-        return err_set(err, ERR_CONFIG,
-                       "the raw records of %lld batches are no longer kept (staging: keep), so a "
-                       "rebuild would lose their rows; nothing was changed. To begin again from "
-                       "the sources, name a new store",
-                       (long long)gone);
-    }
-    return code;
-}
-
-/* Rejects of decoding and what is known of the data's own schema stay until a batch is decoded
- * again: a replay that is interrupted must not lose them. */
-enum err_code replay_begin(struct run *r, struct err *err) {
-    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
-    buf_adds(&sql,
-             "DELETE FROM _plumb_marks; DELETE FROM _plumb_ledger; DELETE FROM _plumb_transforms;"
-             "DELETE FROM _plumb_rejects WHERE transform <> ''");
-    enum err_code code = store_begin(r->store, err);
-    if (code != ERR_NONE) {
-        return code;
-    }
-    code = refuse_without_raw(r, err);
-    if (code == ERR_NONE) {
-        code = store_drop_made(r->store, err);
-    }
-    if (code == ERR_NONE) {
-        code = store_execute(r->store, buf_c(&sql), err);
-    }
-    if (code == ERR_NONE) {
-        return store_commit(r->store, err);
-    }
-    store_rollback(r->store);
     return code;
 }

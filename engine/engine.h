@@ -9,6 +9,7 @@
 #define PLUMB_ENGINE_ENGINE_H
 
 #include "flow/flow.h"
+#include "store/store.h"
 
 #define ENGINE_IDLE_US 200000 /* longest wait between looks at the queues and at `stop` */
 /* Batches that wait share a turn, and its one fsync, until so many rows have come together. */
@@ -23,6 +24,7 @@ struct run_summary {
     int64_t batches, records, decoded; /* of this run */
     int64_t rejected;                  /* while decoding or by a transform */
     int64_t replayed_batches;
+    int64_t replay_total;   /* batches a replay has to apply; 0: not known */
     int64_t troubles;       /* partitions or sources with a problem at the end */
     int64_t failing_stages; /* transforms that wait with their input kept */
     int64_t duration_us;
@@ -35,9 +37,7 @@ struct run_summary {
 };
 
 struct run_options {
-    bool once;   /* drain what is there and return */
-    bool replay; /* forget what transforms made, rebuild it from the staged batches; sources are not
-                    asked */
+    bool once;          /* drain what is there and return */
     int64_t batch_rows; /* > 0: every batch has this many records; 0: adaptive */
     /* Asked between turns; true ends the run after the present one. */
     bool (*stop)(void *context);
@@ -51,6 +51,16 @@ struct run_options {
  * in every case. */
 MUST_CHECK enum err_code engine_run(const struct flow *flow, const struct run_options *options,
                                     struct run_summary *summary, struct err *err);
+
+/* Rebuilds what the named transforms (none: all) and those below them make, from the staged batches,
+ * aside, and lets it take the place of what is there in one transaction: readers see the old tables
+ * until then, and never a mix. Sources are not asked. Interrupted in any way, the next replay of the
+ * same flow goes on. options: stop, progress and context count. The report is the caller's to
+ * release. */
+MUST_CHECK enum err_code engine_replay(const struct flow *flow, const char *const *names,
+                                       size_t count, const struct run_options *options,
+                                       struct run_summary *summary, struct swap_report *report,
+                                       struct err *err);
 
 /* Takes back what a source gave from some place on, as the source itself does after a
  * reorganisation: for one that stands on something which is no more, such as a chain that went

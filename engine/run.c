@@ -12,8 +12,7 @@
 
 /* What was wrong in an earlier run is found again if it still is. */
 static enum err_code forget_troubles(struct run *r, struct err *err) {
-    return r->options.replay ? ERR_NONE
-                             : store_execute(r->store, "DELETE FROM _plumb_troubles", err);
+    return r->replays ? ERR_NONE : store_execute(r->store, "DELETE FROM _plumb_troubles", err);
 }
 
 static bool is_stopping(void *context) {
@@ -21,7 +20,7 @@ static bool is_stopping(void *context) {
 }
 
 static enum err_code open_sources(struct run *r, struct err *err) {
-    for (size_t i = 0; i < r->flow->source_count && !r->options.replay; i++) {
+    for (size_t i = 0; i < r->flow->source_count && !r->replays; i++) {
         struct extractor *x = &r->extractors[i];
         const struct flow_source *source = &r->flow->sources[i];
         struct source_cursor *cursors = NULL;
@@ -51,7 +50,7 @@ static enum err_code open_sources(struct run *r, struct err *err) {
                                      .is_stopping = is_stopping,
                                      .stop_context = &r->channel};
     }
-    for (size_t i = 0; i < r->flow->source_count && !r->options.replay; i++) {
+    for (size_t i = 0; i < r->flow->source_count && !r->replays; i++) {
         enum err_code code = extractor_start(&r->extractors[i], err);
         if (code != ERR_NONE) {
             return code;
@@ -61,16 +60,9 @@ static enum err_code open_sources(struct run *r, struct err *err) {
 }
 
 enum err_code run_open(struct run *r, struct err *err) {
-    enum err_code code =
-        store_open(r->flow, r->options.replay ? STORE_REBUILD : STORE_WRITE, &r->store, err);
-    if (code == ERR_NONE && r->options.replay) {
-        code = replay_begin(r, err);
-        if (code == ERR_NONE) {
-            /* Opened again, so that tables come back as the flow now says. */
-            store_close(r->store);
-            r->store = NULL;
-            code = store_open(r->flow, STORE_WRITE, &r->store, err);
-        }
+    enum err_code code = ERR_NONE;
+    if (r->store == NULL) {
+        code = store_open(r->flow, STORE_WRITE, &r->store, err);
     }
     if (code == ERR_NONE) {
         code = plan_open(r->store, r->flow, &r->plan, err);
@@ -85,7 +77,7 @@ enum err_code run_open(struct run *r, struct err *err) {
         code = forget_troubles(r, err);
     }
     bool found = false;
-    if (code == ERR_NONE && !r->options.replay) {
+    if (code == ERR_NONE && !r->replays) {
         code = store_get_i64(r->store, "SELECT max(id) FROM _plumb_batches", &r->batch_before,
                              &found, err);
     }
@@ -141,7 +133,7 @@ static struct package *next_package(struct run *r, int64_t wait_us) {
 }
 
 static bool sources_ended(const struct run *r) {
-    for (size_t i = 0; i < r->flow->source_count && !r->options.replay; i++) {
+    for (size_t i = 0; i < r->flow->source_count && !r->replays; i++) {
         if (!r->extractors[i].has_ended) {
             return false;
         }
@@ -191,7 +183,8 @@ static enum err_code background(struct run *r, bool *worked, struct err *err) {
 }
 
 static enum err_code retain(struct run *r, struct err *err) {
-    if (r->flow->keep == KEEP_FOREVER || r->summary->turns % RETAIN_EVERY_TURNS != 0) {
+    if (r->replays || r->flow->keep == KEEP_FOREVER ||
+        r->summary->turns % RETAIN_EVERY_TURNS != 0) {
         return ERR_NONE;
     }
     int64_t dropped = 0;
@@ -211,7 +204,7 @@ static enum err_code retain(struct run *r, struct err *err) {
     return code;
 }
 
-static void report(struct run *r, bool last) {
+void run_report(struct run *r, bool last) {
     int64_t now = clock_monotonic_us();
     if (r->options.progress != NULL && (last || now - r->progress_us >= PROGRESS_EVERY_US)) {
         r->progress_us = now;
@@ -220,7 +213,7 @@ static void report(struct run *r, bool last) {
     }
 }
 
-static enum err_code loop(struct run *r, struct err *err) {
+enum err_code run_loop(struct run *r, struct err *err) {
     while (!run_should_stop(r)) {
         bool over = false;
         int64_t wait = next_wait(r, &over);
@@ -249,7 +242,7 @@ static enum err_code loop(struct run *r, struct err *err) {
         if (code != ERR_NONE) {
             return code;
         }
-        report(r, false);
+        run_report(r, false);
     }
     return ERR_NONE;
 }
@@ -340,7 +333,7 @@ static enum err_code note_mostly_rejected(struct run *r, struct err *err) {
 }
 
 /* With once, what kept the run from finishing is the run's error. */
-static enum err_code verdict(struct run *r, struct err *err) {
+enum err_code run_verdict(struct run *r, struct err *err) {
     int64_t count = 0;
     for (size_t i = 0; i < r->flow->transform_count; i++) {
         if (r->stages[i].attempts > 0) {
@@ -391,7 +384,7 @@ void run_init(struct run *r, const struct flow *flow, const struct run_options *
     r->stages = mem_alloc_array(flow->transform_count + 1, sizeof(*r->stages));
     r->extractors = mem_alloc_array(flow->source_count + 1, sizeof(*r->extractors));
     r->decoders = mem_alloc_array(flow->source_count + 1, sizeof(struct decoder *));
-    r->options.once = options->once || options->replay;
+    r->options.once = options->once;
     channel_init(&r->channel);
     batch_init(&r->batch);
     undo_init(&r->undo);
@@ -409,12 +402,12 @@ enum err_code engine_run(const struct flow *flow, const struct run_options *opti
         code = open_sources(&r, err);
     }
     if (code == ERR_NONE) {
-        code = loop(&r, err);
+        code = run_loop(&r, err);
     }
     if (code == ERR_NONE) {
-        code = verdict(&r, err);
+        code = run_verdict(&r, err);
     }
-    report(&r, true);
+    run_report(&r, true);
     summary->duration_us = clock_monotonic_us() - r.started_us;
     run_close(&r);
     return code;

@@ -31,6 +31,7 @@ struct undo {
 struct run {
     const struct flow *flow;
     struct run_options options;
+    bool replays; /* builds aside from staged batches; sources are not asked */
     struct run_summary *summary;
     struct store *store;
     struct plan *plan;
@@ -56,6 +57,11 @@ void run_init(struct run *r, const struct flow *flow, const struct run_options *
               struct run_summary *summary);
 /* Store and plan, for a run that asks sources or one that does not. */
 MUST_CHECK enum err_code run_open(struct run *r, struct err *err);
+/* Until sources have ended and nothing is left to do, or it is told to stop. */
+MUST_CHECK enum err_code run_loop(struct run *r, struct err *err);
+/* What kept it from finishing. */
+MUST_CHECK enum err_code run_verdict(struct run *r, struct err *err);
+void run_report(struct run *r, bool last);
 void run_close(struct run *r);
 
 /* ---- turn.c ---- */
@@ -112,7 +118,5 @@ MUST_CHECK enum err_code catch_up_begin(struct run *r, struct err *err);
 /* Staged batches, up to TURN_ROWS_MAX rows of them, for transforms that are behind and not waiting;
  * *worked when there were any. */
 MUST_CHECK enum err_code catch_up(struct run *r, bool *worked, struct err *err);
-/* Empties what transforms made, so that catching up rebuilds it. */
-MUST_CHECK enum err_code replay_begin(struct run *r, struct err *err);
 
 #endif

@@ -324,8 +324,12 @@ static void run_until(struct place *p, const struct story *s, size_t end_at, boo
     story.end_at = end_at;
     struct run_summary summary;
     struct err err = ERR_INIT;
-    const struct run_options options = {.once = true, .replay = replay};
-    if (engine_run(p->flow, &options, &summary, &err) != ERR_NONE) {
+    const struct run_options options = {.once = true};
+    struct swap_report report = {.count = 0};
+    enum err_code code = replay ? engine_replay(p->flow, NULL, 0, &options, &summary, &report, &err)
+                                : engine_run(p->flow, &options, &summary, &err);
+    swap_report_release(&report);
+    if (code != ERR_NONE) {
         fail_msg("%s", err.message);
     }
 }

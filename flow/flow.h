@@ -129,6 +129,14 @@ const struct flow_source *flow_find_source(const struct flow *f, const char *nam
 const struct flow_table *flow_find_table(const struct flow *f, const char *name);
 const struct flow_transform *flow_find_transform(const struct flow *f, const char *name);
 
+/* Marks in affected[transform_count] what a rebuild of the named transforms (none: all) takes along:
+ * those that write the same tables, and all below. CONFIG when a name is no transform's. */
+MUST_CHECK enum err_code flow_affected(const struct flow *f, const char *const *names, size_t count,
+                                       bool *affected, struct err *err);
+/* Whether a transform of the flow writes the table. Of a flow with fewer transforms than its tables
+ * know of, this is the truth, and is_reference is not. */
+bool flow_writes(const struct flow *f, const struct flow_table *t);
+
 /* The JSON Schema of a whole flow file. */
 void flow_json_schema(const struct registry *r, struct buf *out);
 

@@ -20,7 +20,9 @@ struct store;
 enum store_mode {
     STORE_WRITE,   /* create if absent, take the lock, bring the catalog up to date */
     STORE_READ,    /* read only; CONFIG when there is no store yet */
-    STORE_REBUILD, /* as STORE_WRITE, but leaves the flow\'s tables as they are */
+    STORE_REBUILD, /* as STORE_WRITE, but leaves the flow's tables as they are */
+    STORE_ASIDE,   /* beside the store, "<file>-aside": what the flow's transforms make, from the
+                      staged batches and the other tables of the store, which it only reads */
     STORE_SCRATCH  /* in memory, for checking a flow's SQL */
 };
 
@@ -33,6 +35,8 @@ enum store_mode {
 MUST_CHECK enum err_code store_open(const struct flow *flow, enum store_mode mode,
                                     struct store **out, struct err *err);
 void store_close(struct store *s);
+/* Aside: the table is the origin's. */
+bool store_table_is_elsewhere(const struct store *s, const struct flow_table *t);
 /* The database file, or "" for a scratch store. */
 const char *store_path(const struct store *s);
 
@@ -198,9 +202,34 @@ MUST_CHECK enum err_code store_object_ensure(struct store *s, const char *name, 
 MUST_CHECK enum err_code store_transform_state(struct store *s, const char *transform,
                                                const struct err *failure, struct err *err);
 
-/* Drops every table a transform made, with queues and triggers; reference tables and staged data
- * stay. */
-MUST_CHECK enum err_code store_drop_made(struct store *s, struct err *err);
+/* ---- building aside ---- */
+/* On a store opened with STORE_ASIDE: true when what it holds was begun for the same purpose and can
+ * be gone on with. Otherwise it must be begun. */
+MUST_CHECK enum err_code store_aside_continues(struct store *s, const char *purpose, bool *out,
+                                               struct err *err);
+/* Copies what is known of partitions and batches, and notes the purpose. Within a transaction. */
+MUST_CHECK enum err_code store_aside_begin(struct store *s, const char *purpose, struct err *err);
+/* Removes what was built aside of the flow's store, if there is anything. */
+void store_aside_remove(const struct flow *flow);
+
+#define SWAP_SAMPLES_MAX 3
+struct swap_table {
+    const char *name;
+    bool made_anew; /* its columns are others now: all rows are new */
+    int64_t inserted, updated, deleted, rows;
+    char *samples[SWAP_SAMPLES_MAX]; /* owned: a changed row in words */
+    size_t sample_count;
+};
+struct swap_report {
+    struct swap_table *tables; /* owned */
+    size_t count;
+};
+void swap_report_release(struct swap_report *r);
+/* Makes the tables of `built` (a flow of the affected transforms only) what they are aside, in one
+ * transaction: rows that differ, marks, ledger, rejects, definitions, queues. s is a store opened
+ * with STORE_REBUILD; the one aside is closed. */
+MUST_CHECK enum err_code store_swap(struct store *s, const struct flow *built,
+                                    struct swap_report *report, struct err *err);
 
 /* What a column's type is called in the store's SQL. */
 const char *store_sql_type(enum column_type type);

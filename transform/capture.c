@@ -32,6 +32,9 @@ static void any_differs(struct buf *out, const struct schema *schema, const bool
 static enum err_code trigger_ensure(struct store *s, const struct transform *t,
                                     const struct flow_table *on, const char *event,
                                     const char *when, const char *body, struct err *err) {
+    if (store_table_is_elsewhere(s, on)) {
+        return ERR_NONE; /* it stands still while this store is built */
+    }
     AUTO_BUF name = BUF_INIT(BUF_TEXT_MAX);
     AUTO_BUF ddl = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&name, "_plumb_t_%s.%s.%s", t->def->name, on->name, event);

@@ -190,6 +190,23 @@ static enum err_code table_matches(struct store *s, const struct flow_table *t, 
     return code;
 }
 
+enum err_code catalog_indexes(struct store *s, const struct flow_table *t, struct err *err) {
+    enum err_code code = ERR_NONE;
+    for (size_t i = 0; code == ERR_NONE && i < t->index_count; i++) {
+        AUTO_BUF index = BUF_INIT(BUF_TEXT_MAX);
+        AUTO_BUF columns = BUF_INIT(BUF_TEXT_MAX);
+        buf_addf(&index, "CREATE INDEX IF NOT EXISTS \"%s", t->name);
+        for (size_t k = 0; k < t->indexes[i].count; k++) {
+            const char *name = t->schema.columns[t->indexes[i].columns[k]].name;
+            buf_addf(&index, "_%s", name);
+            buf_addf(&columns, "%s\"%s\"", k > 0 ? ", " : "", name);
+        }
+        buf_addf(&index, "_index\" ON \"%s\"(%s)", t->name, buf_c(&columns));
+        code = store_execute(s, buf_c(&index), err);
+    }
+    return code;
+}
+
 static enum err_code table_create(struct store *s, const struct flow_table *t, struct err *err) {
     AUTO_BUF ddl = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&ddl, "CREATE TABLE \"%s\"(", t->name);
@@ -203,17 +220,8 @@ static enum err_code table_create(struct store *s, const struct flow_table *t, s
     if (!exists) {
         code = store_execute(s, buf_c(&ddl), err);
     }
-    for (size_t i = 0; code == ERR_NONE && i < t->index_count; i++) {
-        AUTO_BUF index = BUF_INIT(BUF_TEXT_MAX);
-        AUTO_BUF columns = BUF_INIT(BUF_TEXT_MAX);
-        buf_addf(&index, "CREATE INDEX IF NOT EXISTS \"%s", t->name);
-        for (size_t k = 0; k < t->indexes[i].count; k++) {
-            const char *name = t->schema.columns[t->indexes[i].columns[k]].name;
-            buf_addf(&index, "_%s", name);
-            buf_addf(&columns, "%s\"%s\"", k > 0 ? ", " : "", name);
-        }
-        buf_addf(&index, "_index\" ON \"%s\"(%s)", t->name, buf_c(&columns));
-        code = store_execute(s, buf_c(&index), err);
+    if (code == ERR_NONE) {
+        code = catalog_indexes(s, t, err);
     }
     return code != ERR_NONE ? err_wrap(err, "table '%s'", t->name) : ERR_NONE;
 }
@@ -241,6 +249,27 @@ static enum err_code version_check(struct store *s, struct err *err) {
     return ERR_NONE;
 }
 
+/* Aside, what no transform writes is read where it is; unless it is new, and nowhere yet. */
+static enum err_code is_elsewhere(struct store *s, const struct flow_table *t, bool *out,
+                                  struct err *err) {
+    *out = false;
+    if (!store_table_is_elsewhere(s, t)) {
+        return ERR_NONE;
+    }
+    sqlite3_stmt *stmt = NULL;
+    enum err_code code =
+        sqlite_prepare(s,
+                       "SELECT 1 FROM " STORE_ORIGIN
+                       ".sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE",
+                       &stmt, err);
+    if (code == ERR_NONE) {
+        sqlite_bind(stmt, 1, str_of(t->name));
+        code = sqlite_row(s, stmt, "read schema", out, err);
+    }
+    sqlite3_finalize(stmt);
+    return code;
+}
+
 static enum err_code catalog_create(struct store *s, struct err *err) {
     enum err_code code = store_execute(s, system_tables, err);
     if (code == ERR_NONE) {
@@ -254,7 +283,15 @@ static enum err_code catalog_create(struct store *s, struct err *err) {
     }
     bool with_tables = s->mode != STORE_REBUILD;
     for (size_t i = 0; with_tables && code == ERR_NONE && i < s->flow->table_count; i++) {
-        code = table_create(s, &s->flow->tables[i], err);
+        bool elsewhere = false;
+        code = is_elsewhere(s, &s->flow->tables[i], &elsewhere, err);
+        if (code == ERR_NONE && !elsewhere) {
+            code = table_create(s, &s->flow->tables[i], err);
+        }
+    }
+    if (code == ERR_NONE && s->mode == STORE_ASIDE) {
+        /* Raw records are read where they are: the name means the origin's table then. */
+        code = store_execute(s, "DROP TABLE IF EXISTS main._plumb_frames", err);
     }
     return code;
 }

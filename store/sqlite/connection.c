@@ -27,6 +27,13 @@ static const char pragmas_write[] = "PRAGMA journal_mode = WAL;"
                                     "PRAGMA journal_size_limit = 67108864;"
                                     "PRAGMA recursive_triggers = ON;";
 
+/* Lost in a power cut it is built again, so that only the order of writes matters. */
+static const char pragmas_aside[] = "PRAGMA journal_mode = WAL;"
+                                    "PRAGMA synchronous = NORMAL;"
+                                    "PRAGMA wal_autocheckpoint = 16000;"
+                                    "PRAGMA journal_size_limit = 67108864;"
+                                    "PRAGMA recursive_triggers = ON;";
+
 static enum err_code store_locate(const struct flow *flow, char **out, struct err *err) {
     struct str url = str_of(flow->store);
     if (!str_starts_with(url, STR("sqlite:"))) {
@@ -115,8 +122,22 @@ static enum err_code connect(struct store *s, struct err *err) {
              "PRAGMA trusted_schema = ON;",
              (long long)(STORE_CACHE_BYTES / 1024));
     code = store_execute(s, buf_c(&sql), err);
+    if (code == ERR_NONE && s->mode == STORE_REBUILD) {
+        code = store_execute(s, "PRAGMA temp_store = FILE", err); /* a swap may hold many rows */
+    }
     if (code == ERR_NONE && (s->mode == STORE_WRITE || s->mode == STORE_REBUILD)) {
         code = store_execute(s, pragmas_write, err);
+    }
+    if (code == ERR_NONE && s->mode == STORE_ASIDE) {
+        code = store_execute(s, pragmas_aside, err);
+    }
+    if (code == ERR_NONE && s->mode == STORE_ASIDE) {
+        char *origin = NULL;
+        code = store_locate(s->flow, &origin, err);
+        if (code == ERR_NONE) {
+            code = store_attach(s, origin, STORE_ORIGIN, err);
+        }
+        mem_free(origin);
     }
     return code;
 }
@@ -170,6 +191,33 @@ static enum err_code open_all(struct store *s, struct err *err) {
     return code;
 }
 
+enum err_code store_attach(struct store *s, const char *path, const char *schema, struct err *err) {
+    sqlite3_stmt *stmt = NULL;
+    char *sql = mem_printf("ATTACH ?1 AS \"%s\"", schema);
+    enum err_code code = sqlite_prepare(s, sql, &stmt, err);
+    mem_free(sql);
+    if (code == ERR_NONE) {
+        sqlite_bind(stmt, 1, str_of(path));
+        code = sqlite_finish(s, stmt, "attach", err);
+    }
+    sqlite3_finalize(stmt);
+    return code;
+}
+
+void store_aside_remove(const struct flow *flow) {
+    char *path = NULL;
+    struct err ignored = ERR_INIT;
+    if (store_locate(flow, &path, &ignored) == ERR_NONE) {
+        static const char *const endings[] = {"-aside", "-aside-wal", "-aside-shm"};
+        for (size_t i = 0; i < ARRAY_COUNT(endings); i++) {
+            char *name = mem_printf("%s%s", path, endings[i]);
+            (void)unlink(name); /* it may not be there */
+            mem_free(name);
+        }
+    }
+    mem_free(path);
+}
+
 enum err_code store_open(const struct flow *flow, enum store_mode mode, struct store **out,
                          struct err *err) {
     struct store *s = mem_alloc(sizeof(*s));
@@ -177,6 +225,11 @@ enum err_code store_open(const struct flow *flow, enum store_mode mode, struct s
     s->mode = mode;
     s->lock_fd = -1;
     enum err_code code = store_locate(flow, &s->path, err); /* also what is only checked */
+    if (code == ERR_NONE && mode == STORE_ASIDE) {
+        char *origin = s->path;
+        s->path = mem_printf("%s-aside", origin);
+        mem_free(origin);
+    }
     if (code == ERR_NONE && mode == STORE_SCRATCH) {
         mem_free(s->path);
         s->path = mem_strdup("");
@@ -190,6 +243,10 @@ enum err_code store_open(const struct flow *flow, enum store_mode mode, struct s
     }
     *out = s;
     return ERR_NONE;
+}
+
+bool store_table_is_elsewhere(const struct store *s, const struct flow_table *t) {
+    return s->mode == STORE_ASIDE && !flow_writes(s->flow, t);
 }
 
 void store_close(struct store *s) {

@@ -211,25 +211,6 @@ static void a_transform_that_is_gone_is_forgotten_with_its_queue(void **state) {
     flow_free(flow);
 }
 
-static void what_transforms_made_is_dropped_and_what_others_wrote_stays(void **state) {
-    struct flow *flow = place_flow(*state, whole);
-    struct store *s = store_of(flow, STORE_WRITE);
-    struct err err = ERR_INIT;
-    bool fresh = false;
-    for (size_t i = 0; i < flow->transform_count; i++) {
-        assert_int_equal(store_definition_claim(s, &flow->transforms[i], &fresh, &err), ERR_NONE);
-    }
-    fill(s);
-    assert_int_equal(store_drop_made(s, &err), ERR_NONE);
-    assert_int_equal(number(s,
-                            "SELECT count(*) FROM sqlite_schema WHERE name IN ('orders', 'sums', "
-                            "'_plumb_q_sums', '_plumb_t_sums.orders')"),
-                     0);
-    assert_int_equal(number(s, "SELECT count(*) FROM regions"), 1);
-    store_close(s);
-    flow_free(flow);
-}
-
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_make, place_remove)
     const struct CMUnitTest tests[] = {
@@ -243,7 +224,6 @@ int main(void) {
         TEST(what_is_undone_and_what_is_committed),
         TEST(a_queue_is_made_again_only_when_it_is_empty),
         TEST(a_transform_that_is_gone_is_forgotten_with_its_queue),
-        TEST(what_transforms_made_is_dropped_and_what_others_wrote_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

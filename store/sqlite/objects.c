@@ -148,25 +148,3 @@ enum err_code store_forget_absent(struct store *s, struct err *err) {
     }
     return code == ERR_NONE ? store_execute(s, buf_c(&sql), err) : code;
 }
-
-enum err_code store_drop_made(struct store *s, struct err *err) {
-    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code =
-        sqlite_prepare(s,
-                       "SELECT type, name FROM sqlite_schema WHERE "
-                       "type IN ('trigger', 'table') AND (name GLOB '_plumb_q_*' OR "
-                       "name GLOB '_plumb_t_*') UNION SELECT 'table', into_table FROM "
-                       "_plumb_transforms ORDER BY 1 DESC",
-                       &stmt, err);
-    bool has_row = true;
-    while (code == ERR_NONE && has_row) {
-        code = sqlite_row(s, stmt, "read schema", &has_row, err);
-        if (code == ERR_NONE && has_row) {
-            buf_addf(&sql, "DROP %s IF EXISTS \"%s\";", (const char *)sqlite3_column_text(stmt, 0),
-                     (const char *)sqlite3_column_text(stmt, 1));
-        }
-    }
-    sqlite3_finalize(stmt);
-    return code == ERR_NONE ? store_execute(s, buf_c(&sql), err) : code;
-}

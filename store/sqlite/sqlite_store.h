@@ -91,6 +91,13 @@ void sqlite_bind(sqlite3_stmt *stmt, int index, struct str text);
 
 /* System tables, user tables, indexes (catalog.c). */
 MUST_CHECK enum err_code catalog_prepare(struct store *s, struct err *err);
+MUST_CHECK enum err_code catalog_indexes(struct store *s, const struct flow_table *t,
+                                         struct err *err);
+/* The schema under which a store aside sees the one it is built for. */
+#define STORE_ORIGIN "plumb_origin"
+/* Attaches the database at path. */
+MUST_CHECK enum err_code store_attach(struct store *s, const char *path, const char *schema,
+                                      struct err *err);
 /* _plumb_pos(), _plumb_record() and the authorizer (analyse.c). */
 MUST_CHECK enum err_code analyse_install(struct store *s, struct err *err);
 /* How the SELECT will run: has_* , is_mixed and batch_* of sql_facts (query_plan.c). */

@@ -1,0 +1,182 @@
+/* `plumb replay`: tables made anew from the staged raw records, and what changed by it. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/stop.h"
+#include "engine/engine.h"
+
+static const struct command_option options[] = {
+    {"transform", "NAME", "Only what this transform makes, and everything below it."},
+    {"json", NULL, "At the end, a summary as JSON."},
+    {NULL, NULL, NULL}};
+
+static bool should_stop(void *context) {
+    (void)context;
+    return stop_is_asked();
+}
+
+/* One line on standard error that writes over itself. */
+static void progress(void *context, const struct run_summary *s) {
+    (void)context;
+    char batches[OUTPUT_NUMBER_BYTES];
+    output_number(s->replayed_batches, batches);
+    (void)fprintf(stderr, "\r\x1b[K  %s batches", batches);
+    if (s->replay_total > 0 && s->replayed_batches > 0) {
+        char left[OUTPUT_NUMBER_BYTES];
+        int64_t todo = s->replay_total - s->replayed_batches;
+        todo = todo > 0 ? todo : 0;
+        output_duration(s->duration_us / s->replayed_batches * todo, left);
+        (void)fprintf(stderr, " of %" PRId64 ", about %s left", s->replay_total, left);
+    }
+    (void)fflush(stderr);
+}
+
+static void add_count(struct output *o, int64_t n, const char *what, bool *first) {
+    if (n > 0) {
+        char text[OUTPUT_NUMBER_BYTES];
+        output_number(n, text);
+        output_add(o, "%s%s %s", *first ? "" : ", ", text, what);
+        *first = false;
+    }
+}
+
+static void show_table(struct output *o, const struct swap_table *t) {
+    bool first = true;
+    char rows[OUTPUT_NUMBER_BYTES];
+    output_number(t->rows, rows);
+    output_add(o, "  ");
+    output_styled(o, STYLE_STRONG, "%s", t->name);
+    output_add(o, ": ");
+    if (t->made_anew) {
+        output_add(o, "made anew, ");
+    } else {
+        add_count(o, t->updated, "changed", &first);
+        add_count(o, t->inserted, "new", &first);
+        add_count(o, t->deleted, "gone", &first);
+        output_add(o, first ? "the same, " : ", ");
+    }
+    output_add(o, "%s rows\n", rows);
+    for (size_t i = 0; i < t->sample_count; i++) {
+        output_add(o, "    ");
+        output_data(o, str_of(t->samples[i]));
+        output_add(o, "\n");
+    }
+    if (t->sample_count > 0 && t->updated > (int64_t)t->sample_count) {
+        output_add(o, "    ...\n");
+    }
+}
+
+static int print_text(const struct flow *flow, const struct run_summary *s,
+                      const struct swap_report *report) {
+    AUTO_OUTPUT o;
+    output_init(&o);
+    char batches[OUTPUT_NUMBER_BYTES];
+    char duration[OUTPUT_NUMBER_BYTES];
+    output_number(s->replayed_batches, batches);
+    output_duration(s->duration_us, duration);
+    output_styled(&o, STYLE_STRONG, "%s", flow->name);
+    output_add(&o, ": %s staged %s applied, %s\n", batches,
+               s->replayed_batches == 1 ? "batch" : "batches", duration);
+    for (size_t i = 0; i < report->count; i++) {
+        show_table(&o, &report->tables[i]);
+    }
+    if (s->rejected > 0) {
+        char rejected[OUTPUT_NUMBER_BYTES];
+        output_number(s->rejected, rejected);
+        output_styled(&o, STYLE_WARN, "  %s rejected", rejected);
+        output_add(&o, "; 'plumb rejects %s' shows what and why\n", flow->path);
+    }
+    return output_flush(&o, EXIT_DONE);
+}
+
+static void write_tables(struct json_writer *w, const struct swap_report *report) {
+    json_key(w, "tables");
+    json_begin_array(w);
+    for (size_t i = 0; i < report->count; i++) {
+        const struct swap_table *t = &report->tables[i];
+        json_begin_object(w);
+        json_kv_c(w, "table", t->name);
+        json_kv_bool(w, "made_anew", t->made_anew);
+        json_kv_i64(w, "rows", t->rows);
+        json_kv_i64(w, "updated", t->updated);
+        json_kv_i64(w, "inserted", t->inserted);
+        json_kv_i64(w, "deleted", t->deleted);
+        json_key(w, "samples");
+        json_begin_array(w);
+        for (size_t k = 0; k < t->sample_count; k++) {
+            json_c(w, t->samples[k]);
+        }
+        json_end_array(w);
+        json_end_object(w);
+    }
+    json_end_array(w);
+}
+
+static int print_json(const struct flow *flow, const struct run_summary *s,
+                      const struct swap_report *report, const struct err *err) {
+    struct json_output o;
+    json_output_begin(&o);
+    json_begin_object(&o.json);
+    json_kv_c(&o.json, "flow", flow != NULL ? flow->name : NULL);
+    json_kv_bool(&o.json, "ok", err->code == ERR_NONE);
+    json_kv_i64(&o.json, "replayed_batches", s->replayed_batches);
+    json_kv_i64(&o.json, "rejected", s->rejected);
+    json_kv_i64(&o.json, "failing_stages", s->failing_stages);
+    json_kv_i64(&o.json, "duration_us", s->duration_us);
+    write_tables(&o.json, report);
+    if (err->code != ERR_NONE) {
+        json_key(&o.json, "error");
+        json_begin_object(&o.json);
+        json_kv_c(&o.json, "class", err_class(err->code));
+        json_kv_c(&o.json, "where", err->where);
+        json_kv_c(&o.json, "message", err->message);
+        json_end_object(&o.json);
+    }
+    json_end_object(&o.json);
+    return json_output_end(&o, EXIT_DONE);
+}
+
+static int replay_run(const struct invocation *call) {
+    struct err err = ERR_INIT;
+    struct flow *flow = NULL;
+    struct run_summary summary = {.first_commit_us = -1};
+    struct swap_report report = {.count = 0};
+    const bool json = invocation_has(call, "json");
+    const char *name = invocation_option(call, "transform");
+    const bool shows = !json && isatty(STDERR_FILENO) == 1;
+    const struct run_options run = {.stop = should_stop, .progress = shows ? progress : NULL};
+    stop_catch_signals();
+    enum err_code code = flow_load(call->arguments[0], call->registry, &flow, &err);
+    if (code == ERR_NONE) {
+        code = engine_replay(flow, &name, name != NULL ? 1 : 0, &run, &summary, &report, &err);
+    }
+    if (shows) {
+        (void)fputs("\r\x1b[K", stderr);
+    }
+    int printed = EXIT_DONE;
+    if (json) {
+        printed = print_json(flow, &summary, &report, &err);
+    } else if (code == ERR_NONE) {
+        printed = print_text(flow, &summary, &report);
+    }
+    swap_report_release(&report);
+    flow_free(flow);
+    return code != ERR_NONE ? command_failed(&err) : printed;
+}
+
+const struct command command_replay = {
+    .name = "replay",
+    .usage = "FLOW [--transform NAME] [--json]",
+    .summary = "rebuild tables from the staged raw records",
+    .doc = "Makes again what the transforms made, with the flow as it is now, aside: the tables\n"
+           "that are there serve until it is done, and then change in one transaction. Only rows\n"
+           "that differ are written, and counted. Sources are not asked. Interrupted, the next\n"
+           "replay of the same flow goes on.",
+    .options = options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = replay_run,
+};
