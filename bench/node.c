@@ -109,7 +109,8 @@ static void add_block(int64_t number, struct buf *out) {
     }
 }
 
-static void add_result(struct str method, const struct json_value *params, struct buf *out) {
+/* False when there is no such method. */
+static bool add_result(struct str method, const struct json_value *params, struct buf *out) {
     const struct json_value *first = params != NULL ? params->first : NULL;
     if (str_equal_c(method, "eth_chainId")) {
         buf_adds(out, "\"0x539\"");
@@ -124,8 +125,9 @@ static void add_result(struct str method, const struct json_value *params, struc
     } else if (str_equal_c(method, "bench_answered")) {
         buf_addf(out, "%" PRId64, answered_us[quantity(first) % ANSWERED_BLOCKS]);
     } else {
-        buf_adds(out, "null");
+        return false;
     }
+    return true;
 }
 
 /* Moves the chain; false when the method asks only. */
@@ -151,10 +153,14 @@ static void answer_one(const struct json_value *call, struct buf *out) {
     (void)!json_get_str(call, "method", &method);
     (void)!json_get_i64(call, "id", &id);
     const struct json_value *params = json_get(call, "params");
-    (void)moves(method, params);
+    const bool moved = moves(method, params);
     (void)pthread_rwlock_rdlock(&chain_lock);
     buf_addf(out, "{\"jsonrpc\":\"2.0\",\"id\":%" PRId64 ",\"result\":", id);
-    add_result(method, params, out);
+    if (!add_result(method, params, out)) {
+        buf_adds(out, moved ? "true"
+                            : "null,\"error\":{\"code\":-32601,\"message\":\"the method does not "
+                              "exist\"}");
+    }
     buf_addc(out, '}');
     (void)pthread_rwlock_unlock(&chain_lock);
 }
