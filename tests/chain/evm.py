@@ -12,7 +12,7 @@ from .fakechain import Chain
 
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 SYNC = "0x1c411e9a96e071241c2f21f7726b17ae89e3cab4c78be50e062b03a9fffbbad1"
-SECONDS_MAX = 60
+SECONDS_MAX = 30
 FLOW = """\
 flow: chain
 store: sqlite:chain.db

@@ -32,22 +32,31 @@ def test_a_good_node_with_forks(plumb, tmp_path):
     assert len(chain.depths) == 4
 
 
-@pytest.mark.parametrize("fault", [*SHARES, "gzip"])
+# Faults of single calls are rarer than those of requests: a request may hold a hundred calls.
+OF_CALLS = ("null_block", "rate_item", "passing_error", "receipts_late", "error_text", "null_logs")
+# Compression is not asked for on this machine.
+OFTEN = [fault for fault in SHARES if fault != "gzip"]
+
+
+@pytest.mark.parametrize("fault", OFTEN)
 def test_one_fault_often(plumb, tmp_path, fault):
     chain = plain_chain(**FORKS, noise=0.2)
-    more = {"passing_error": 0.2} if fault == "error_text" else {}
-    node = HostileNode(chain, seed=2, **{fault: 0.2}, **more, **QUICK)
+    share = 0.03 if fault in OF_CALLS else 0.2
+    more = {"passing_error": 0.03} if fault == "error_text" else {}
+    # Each refusal for asking too often makes a client slower, as it should: a few are enough.
+    node = HostileNode(chain, seed=2, **{fault: share}, **more, **QUICK, budget={"rate_429": 4, "rate_item": 4})
     # Of a block's logs some may be missing without its bloom telling: that is what receipts are asked for.
-    run(plumb, tmp_path, chain, node, **({"verify": "receipts"} if fault == "missing_logs" else {}))
+    run(plumb, tmp_path, chain, node, **({"verify": "receipts"} if fault in ("missing_logs", "receipts_late") else {}))
     assert node.counters[fault] > 0
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_all_faults_at_once(plumb, tmp_path, seed):
     chain = plain_chain(seed=seed, **FORKS, noise=0.2, false_blooms=0.05)
-    nodes = [HostileNode(chain, seed=seed + place, **dict.fromkeys(SHARES, 0.02), **QUICK, span_cap=40, lag=place * 3) for place in range(2)]
+    nodes = [HostileNode(chain, seed=seed + place, **dict.fromkeys(OFTEN, 0.03), budget=dict.fromkeys(OFTEN, 2), **QUICK, span_cap=40,
+                         lag=place * 3) for place in range(2)]
     run(plumb, tmp_path, chain, *nodes, verify="receipts")
-    assert sum(node.counters[fault] > 0 for fault in SHARES for node in nodes) > len(SHARES)
+    assert sum(node.counters[fault] > 0 for fault in OFTEN for node in nodes) > len(OFTEN) / 2
 
 
 @pytest.mark.parametrize("depth", [1, 2, 8, 63])
@@ -63,7 +72,9 @@ def test_span_caps_in_every_providers_words(plumb, tmp_path, text, cap):
     chain = plain_chain()
     node = HostileNode(chain, span_cap=cap, span_text=text)
     run(plumb, tmp_path, chain, node)
-    assert 0 < node.counters["span_cap"] < 60, "the cap is learned, not met again and again"
+    # A text that names no number leaves the cap to be found by trying.
+    often = 60 if "{cap" in rpc_texts.SPAN[text][2] else 250
+    assert 0 < node.counters["span_cap"] < often, "the cap is learned, not met again and again"
 
 
 @pytest.mark.parametrize("suggest", ["right", "same", "reversed", "later"])
@@ -106,7 +117,8 @@ def test_missing_logs_are_found(plumb, tmp_path, verify, fault):
 
 def test_an_endpoint_that_pruned_is_told_apart_from_one_that_did_not(plumb, tmp_path):
     chain = plain_chain()
-    nodes = [HostileNode(chain, pruned=300), HostileNode(chain)]
+    # The one that has everything is slow, so that the other is asked as well.
+    nodes = [HostileNode(chain, pruned=300), HostileNode(chain, stall=0.9, stall_seconds=0.05)]
     run(plumb, tmp_path, chain, *nodes)
     assert nodes[0].counters["pruned"] > 0
 
@@ -143,5 +155,21 @@ def test_a_fork_below_what_was_final_stops_the_source_and_hurts_nothing(plumb, t
         assert result.code != 0 and "200" in result.stderr + result.stdout, result.stderr
         assert place.tables() == before
         chain.unfork()
+        chain.grow(1000)
+        place.run_until_true(chain)
+
+
+@pytest.mark.parametrize("missed", [10, 63, 150])
+def test_what_a_fork_left_behind_is_taken_back_after_a_long_pause(plumb, tmp_path, missed):
+    """The run ends on a branch that dies; when it goes on, the node's final block may be far above."""
+    chain = plain_chain(count=700, blocks=500, head=300)
+    with HostileNode(chain) as node:
+        place = Place(plumb, tmp_path / "flow", [node.url])
+        place.run_until(lambda: place.high() == 300)
+        chain.fork(5)
+        place.run_until(lambda: place.high() == 301)
+        chain.unfork()
+        chain.grow(missed)
+        assert place.once().code == 0
         chain.grow(1000)
         place.run_until_true(chain)

@@ -120,7 +120,7 @@ def test_every_event_of_the_contracts_can_be_declared(plumb, tmp_path):
     }
     tables, transforms = [], []
     for name, more in columns.items():
-        types = "block_number: int64, log_index: int64, chain_id: int64" + (", " + more if more else "")
+        types = "chain_id: int64, block_number: int64, log_index: int64" + (", " + more if more else "")
         listed = ", ".join(f'"{part.split(":")[0].strip()}"' for part in types.split(","))
         tables.append(f"  {name.lower()}: {{key: [chain_id, block_number, log_index], columns: {{{types}}}}}")
         transforms.append(f"  {name.lower()}: {{from: chain.{name}, into: {name.lower()}, sql: 'SELECT {listed} FROM batch'}}")
@@ -140,7 +140,7 @@ def test_every_event_of_the_contracts_can_be_declared(plumb, tmp_path):
     (one, more), none = place.rows("SELECT one, more FROM basket ORDER BY log_index")
     assert "<b>note</b>" in one and len(json.loads(more)) == 3 and none[1] == "[]"
     assert place.rows("SELECT arg2 FROM unnamed") == [("text",)]
-    assert [len(place.rows(f"SELECT 1 FROM {table}")) for table in ("hidden", "nothing")] == [1, 1]
+    assert [len(place.rows(f'SELECT 1 FROM "{table}"')) for table in ("hidden", "nothing")] == [1, 1]
     plumb.ok("audit", place.directory, cwd=place.directory)
 
 
