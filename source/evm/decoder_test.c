@@ -7,6 +7,7 @@
 
 #include "source/evm/decoder.h"
 
+#include "base/fault.h"
 #include "rows/int256.h"
 
 #include <stdio.h>
@@ -24,6 +25,7 @@
 #define DIRTY          "0000000000000000000000010000000000000000000000000000000000000b0b"
 #define ONE            "0000000000000000000000000000000000000000000000000000000000000001"
 #define WORD_32        "0000000000000000000000000000000000000000000000000000000000000020"
+#define WORD_64        "0000000000000000000000000000000000000000000000000000000000000040"
 #define ALL            "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
 #define TOKEN          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define OTHER          "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
@@ -79,11 +81,7 @@ static struct evm_event *declare(const char *name, const char *signature) {
     struct err err = ERR_INIT;
     struct evm_event *event = &t.events[t.event_count++];
     event->name = name;
-    enum err_code code = abi_event_parse(str_of(signature), &t.flow, &event->abi, &err);
-    if (code != ERR_NONE) {
-        print_message("%s\n", err.message);
-    }
-    assert_int_equal(code, ERR_NONE);
+    assert_int_equal(abi_event_parse(str_of(signature), &t.flow, &event->abi, &err), ERR_NONE);
     return event;
 }
 
@@ -148,7 +146,6 @@ static const char *cell(size_t stream, size_t row, const char *column) {
     assert_true(index >= 0 && row < rows->count);
     struct value v;
     struct buf out = BUF_INIT(BUF_TEXT_MAX);
-    struct json_writer;
     rows_get(rows, row, (size_t)index, &v);
     if (v.is_null) {
         return "null";
@@ -555,6 +552,25 @@ static void many_rows_of_several_streams_keep_their_numbers(void **state) {
     }
 }
 
+static void memory_that_fails_anywhere_is_a_limit_and_no_more(void **state) {
+    (void)state;
+    struct err err = ERR_INIT;
+    int n = 0;
+    declare("E", "E(string name, uint8[] list)");
+    record(BLOCK_5);
+    log_of(TOKEN, topic_of("E(string,uint8[])"), WORD_64 WORD_64 ONE ONE);
+    run();
+    assert_int_equal(t.out.streams[0].count, 1);
+    for (enum err_code code = ERR_LIMIT; code != ERR_NONE; n++) {
+        arena_reset(&t.arena);
+        assert_int_equal(fault_arm(arena_printf(&t.flow, "alloc:%d", n + 1), &err), ERR_NONE);
+        code = decoder_run(t.decoder, &t.batch, &t.arena, &t.out, &err);
+        assert_int_equal(fault_arm(NULL, &err), ERR_NONE);
+        assert_true(code == ERR_NONE || code == ERR_LIMIT);
+    }
+    assert_true(n > 3);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -574,6 +590,7 @@ int main(void) {
         TEST(a_new_batch_knows_no_block),
         TEST(times_come_from_the_block_or_else_the_log),
         TEST(the_chain_id_is_the_batchs_meta),
+        TEST(memory_that_fails_anywhere_is_a_limit_and_no_more),
         TEST(many_rows_of_several_streams_keep_their_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
