@@ -287,7 +287,7 @@ class Chain:
                 depth = self.random.randint(1, min(self.fork_depth, max(1, self.view.head - self.first - 1)))
                 self.fork(depth)
                 self.polls_left = self.fork_polls
-            else:
+            elif self.view.fork is self.true:  # a fork made by hand stays until it is taken away by hand
                 self.show(self.true, min(self.view.head + self.head_step, self.last))
 
     def show(self, fork, head):

@@ -237,6 +237,8 @@ def test_a_fork_below_what_is_final_leaves_final_where_it_was():
     chain = made_up(head=1000)
     assert chain.final == 1000 - 64
     chain.fork(100)
+    chain.tick()
+    assert chain.view.head == 1001
     assert chain.final == 1000 - 64 and chain.hash_at(chain.view.fork, chain.final) != chain.hash_at(chain.true, chain.final)
     chain.unfork()
     assert chain.final == 1002 - 64
