@@ -350,6 +350,20 @@ static enum err_code make_objects(struct swap *w, struct err *err) {
 
 /* ---- accounts ---- */
 
+/* Transforms that the flow no longer has, whose rows went with the tables that were made anew. */
+static enum err_code forget_gone(struct swap *w, struct err *err) {
+#define GONE                                                                                       \
+    "(SELECT m.name FROM main._plumb_transforms m WHERE m.name NOT IN (%s) AND m.into_table IN "   \
+    "(SELECT a.into_table FROM " ASIDE "._plumb_transforms a))"
+    return execute_given(w->store,
+                         mem_printf("DELETE FROM main._plumb_marks WHERE transform IN " GONE ";"
+                                    "DELETE FROM main._plumb_ledger WHERE transform IN " GONE ";"
+                                    "DELETE FROM main._plumb_rejects WHERE transform IN " GONE ";"
+                                    "DELETE FROM main._plumb_transforms WHERE name IN " GONE,
+                                    w->names, w->names, w->names, w->names),
+                         err);
+}
+
 static enum err_code swap_accounts(struct swap *w, struct err *err) {
     static const char *const keyed[][2] = {{"_plumb_marks", "transform"},
                                            {"_plumb_ledger", "transform"},
@@ -406,6 +420,9 @@ static enum err_code swap_all(struct swap *w, struct swap_report *report, struct
             code = swap_table(w, t, &report->tables[report->count], err);
             report->count++;
         }
+    }
+    if (code == ERR_NONE) {
+        code = forget_gone(w, err);
     }
     if (code == ERR_NONE) {
         code = swap_accounts(w, err);
