@@ -56,9 +56,8 @@ enum err_code chain_restore(struct chain *c, const struct cursor *cursor, struct
         return err_set(
             err, ERR_CONFIG,
             "other events or addresses are asked for than the blocks up to %" PRId64
-            " were read with, and of those blocks the new ones are missing. Give the source "
-            "another name, so that it is read from its beginning, or take it back with "
-            "`plumb rewind`",
+            " were read with, and of those blocks the new ones are missing; give the source another "
+            "name, so that it reads from its beginning",
             cursor_next(cursor) - 1);
     }
     if (c->chain_id >= 0 && cursor->chain_id != c->chain_id) {

@@ -16,9 +16,10 @@
 #define ENDPOINT_BACKOFF_US     ((int64_t)100 * 1000) /* after a failure, doubled with each more */
 #define ENDPOINT_BACKOFF_US_MAX ((int64_t)30 * 1000000)
 #define ENDPOINT_PARK_US        ((int64_t)300 * 1000000) /* quota used up, key refused */
-#define ENDPOINT_RATE_MIN       2.0                      /* requests a second */
-#define ENDPOINT_RATE_STEP      0.5                      /* more with each answer */
-#define ENDPOINT_RATE_MAX       200.0                    /* above: not limited any more */
+#define ENDPOINT_RATE_MIN                                                                          \
+    10.0 /* requests a second; slower only by backing off after each refusal */
+#define ENDPOINT_RATE_STEP 0.5   /* more with each answer */
+#define ENDPOINT_RATE_MAX  200.0 /* above: not limited any more */
 
 enum endpoint_state { ENDPOINT_NEW, ENDPOINT_READY, ENDPOINT_OUT };
 

@@ -5,7 +5,7 @@
  * is a partition; its cursor is the next block, the hashes of the blocks that are not final, and how many
  * records were given up to each (cursor.h).
  *
- * Limits: ENDPOINTS_MAX endpoints and CHAINS_MAX chains, WINDOW_BLOCKS_MAX unfinalized blocks,
+ * Limits: ENDPOINTS_MAX endpoints and CONF_CHAINS_MAX chains, WINDOW_BLOCKS_MAX unfinalized blocks,
  * EVM_EVENTS_MAX events. The guarantees and what their limits are: docs/evm.md. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,60 +15,21 @@
 #include "base/json.h"
 #include "base/parse.h"
 #include "component/component.h"
-#include "source/evm/chain.h"
+#include "source/evm/conf.h"
 #include "source/sources.h"
 
-#define CHAINS_MAX       32
-#define PARTS_MAX        (2 * CHAINS_MAX) /* chains, and what was before them */
+#define PARTS_MAX        (2 * CONF_CHAINS_MAX) /* chains, and what was before them */
 #define ARENA_BYTES_MAX  ((size_t)256 << 20)
 #define NEXT_US          ((int64_t)1000 * 1000)  /* how long `next` waits for a batch */
 #define NEXT_TROUBLED_US ((int64_t)20 * 1000000) /* while something is wrong: for news of it */
 #define WAIT_US          ((int64_t)50 * 1000)   /* at once, between looks at whether the run ends */
 #define TELL_US          ((int64_t)5 * 1000000) /* between two tellings of one chain's trouble */
 
-struct evm_conf {
-    struct option_list rpc;
-    int64_t chain_id;
-    int64_t from_block;
-    int64_t to_block;
-    const char *finality;
-    const struct node *chains;
-    const struct node *events;
-    int64_t blocks;
-    int64_t verify;
-    int64_t poll;
-    int64_t span;
-    int64_t span_max;
-    int64_t parallel;
-    int64_t timeout;
-};
-
 static const char *const verify_choices[] = {"bloom", "receipts", "none", NULL};
 static const char *const block_choices[] = {"logs", "all", NULL};
 
-#define CHAIN_OPTIONS                                                                              \
-    OPTION_LIST(struct evm_conf, rpc, .flags = OPTION_SECRET,                                      \
-                .doc = "HTTP(S) addresses of JSON-RPC nodes of the chain, one or more; they take " \
-                       "each other's place and check each other.",                                 \
-                .example = "[https://rpc.example.com/KEY]"),                                       \
-        OPTION_INT(struct evm_conf, chain_id, .def = "-1", .min = -1, .max = INT64_MAX,            \
-                   .doc = "The chain's id. Every endpoint is checked against it; without it the "  \
-                          "first endpoint that answers decides.",                                  \
-                   .example = "1"),                                                                \
-        OPTION_INT(struct evm_conf, from_block, .def = "0", .min = 0, .max = INT64_MAX - 1,        \
-                   .doc = "The first block to read. When it is lowered later, the blocks before "  \
-                          "are read too.",                                                         \
-                   .example = "18000000"),                                                         \
-        OPTION_INT(struct evm_conf, to_block, .def = "-1", .min = -1, .max = INT64_MAX - 1,        \
-                   .doc = "The last block to read; without it the head is followed.",              \
-                   .example = "19000000"),                                                         \
-        OPTION_STR(struct evm_conf, finality, .def = "auto",                                       \
-                   .doc = "Which blocks are never taken back: `auto` asks the node for its "       \
-                          "finalized block; a number is how many blocks below the head.",          \
-                   .example = "64")
-
 static const struct option options[] = {
-    CHAIN_OPTIONS,
+    CONF_CHAIN_OPTIONS,
     OPTION_NODE(
         struct evm_conf, chains,
         .doc = "Several chains: a list of maps with rpc, chain_id, from_block, to_block and "
@@ -108,8 +69,6 @@ static const struct option options[] = {
                     .flags = OPTION_ADVANCED, .doc = "How long an answer may take.",
                     .example = "10s"),
 };
-
-static const struct option chain_options[] = {CHAIN_OPTIONS};
 
 struct evm_source {
     const struct evm_conf *conf;
@@ -183,106 +142,15 @@ const struct component source_evm = {
 
 /* ---- configuration ---- */
 
-static enum err_code read_finality(const char *text, int64_t *out, const struct node *n,
-                                   struct err *err) {
-    *out = -1;
-    if (strcmp(text, "auto") == 0 || (parse_i64(str_of(text), out) && *out >= 0)) {
-        return ERR_NONE;
-    }
-    const struct node *at = n != NULL ? node_get(n, "finality") : NULL;
-    return at != NULL ? node_error(at, err,
-                                   "'finality' must be auto or a number of blocks, not '%s'", text)
-                      : err_set(err, ERR_CONFIG, "finality must be auto or a number of blocks");
-}
-
-/* One chain's options, of the source or of an item of `chains`. */
-static enum err_code read_chain(const struct evm_conf *c, const struct node *n,
-                                struct chain_conf *out, struct err *err) {
-    if (c->rpc.count == 0 || c->rpc.count > ENDPOINTS_MAX) {
-        return node_error(
-            n, err, "'rpc' must name from 1 to %d endpoints, such as rpc: [http://127.0.0.1:8545]",
-            ENDPOINTS_MAX);
-    }
-    for (size_t i = 0; i < c->rpc.count; i++) {
-        if (http_url_check(c->rpc.items[i], err) != ERR_NONE) {
-            const struct err cause = *err;
-            const struct node *at = node_get(n, "rpc");
-            return node_error(at != NULL ? at : n, err, "%s", cause.message);
-        }
-    }
-    if (c->to_block >= 0 && c->to_block < c->from_block) {
-        return node_error(n, err, "to_block is below from_block");
-    }
-    *out = (struct chain_conf){
-        .chain_id = c->chain_id,
-        .urls = c->rpc.items,
-        .url_count = c->rpc.count,
-        .from = c->from_block,
-        .to = c->to_block >= 0 ? c->to_block : INT64_MAX,
-    };
-    return read_finality(c->finality, &out->finality, n, err);
-}
-
-static enum err_code read_chains(const struct evm_conf *conf, struct arena *arena,
-                                 struct chain_conf *out, size_t *count, struct err *err) {
-    const struct node *list = conf->chains;
-    if (list->kind != NODE_LIST || list->count == 0 || list->count > CHAINS_MAX) {
-        return node_error(list, err, "'chains' must be a list of 1 to %d maps", CHAINS_MAX);
-    }
-    *count = 0;
-    for (const struct node *n = list->first; n != NULL; n = n->next) {
-        struct evm_conf one;
-        memset(&one, 0, sizeof one);
-        enum err_code code =
-            options_parse(chain_options, ARRAY_COUNT(chain_options), n, NULL, arena, &one, err);
-        if (code == ERR_NONE && one.chain_id < 0) {
-            code = node_error(n, err, "each of several chains needs its chain_id");
-        }
-        if (code == ERR_NONE) {
-            code = read_chain(&one, n, &out[*count], err);
-        }
-        for (size_t i = 0; code == ERR_NONE && i < *count; i++) {
-            if (out[i].chain_id == one.chain_id) {
-                code = node_error(n, err, "chain_id %" PRId64 " is there twice", one.chain_id);
-            }
-        }
-        if (code != ERR_NONE) {
-            return code;
-        }
-        (*count)++;
-    }
-    return ERR_NONE;
-}
-
-/* n: the source's map, for positions; NULL once it has been checked. */
-static enum err_code read_conf(const struct evm_conf *conf, const struct node *n,
-                               struct arena *arena, struct chain_conf *out, size_t *count,
-                               struct err *err) {
-    static const struct node nowhere = {.kind = NODE_MAP, .file = "flow"};
-    const struct node *at = n != NULL ? n : &nowhere;
-    if (conf->chains == NULL) {
-        *count = 1;
-        return read_chain(conf, at, out, err);
-    }
-    static const char *const others[] = {"rpc", "chain_id", "from_block", "to_block", "finality"};
-    for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
-        const struct node *other = node_get(at, others[i]);
-        if (other != NULL) {
-            return node_key_error(other, err, "'%s' belongs into the items of 'chains'", others[i]);
-        }
-    }
-    return read_chains(conf, arena, out, count, err);
-}
-
 static enum err_code evm_source_check(const void *conf, const struct contract *contract,
                                       const struct node *n, struct err *err) {
     (void)contract;
     const struct evm_conf *c = conf;
     struct arena arena;
-    struct chain_conf chains[CHAINS_MAX];
+    struct chain_conf chains[CONF_CHAINS_MAX];
     size_t count = 0;
     arena_init(&arena, ARENA_BYTES_MAX);
-    enum err_code code = read_conf(c, n, &arena, chains, &count, err);
+    enum err_code code = conf_read_chains(c, n, &arena, chains, &count, err);
     if (code == ERR_NONE && c->events == NULL && c->blocks == 0) {
         code = node_error(n, err, "name the events to read in 'events', or say blocks: all");
     }
@@ -442,10 +310,11 @@ static enum err_code open_chain(struct evm_source *s, const struct chain_conf *c
 
 static enum err_code open_all(struct evm_source *s, struct err *err) {
     const struct evm_plan *plan = NULL;
-    struct chain_conf chains[CHAINS_MAX];
+    struct chain_conf chains[CONF_CHAINS_MAX];
     size_t count = 0;
     enum err_code code = plan_make(s->conf->events, &s->arena, &plan, err);
-    code = code == ERR_NONE ? read_conf(s->conf, NULL, &s->arena, chains, &count, err) : code;
+    code =
+        code == ERR_NONE ? conf_read_chains(s->conf, NULL, &s->arena, chains, &count, err) : code;
     if (code != ERR_NONE) {
         return code;
     }
