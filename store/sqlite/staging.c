@@ -194,7 +194,10 @@ static enum err_code cut_extras(struct store *s, const struct source_coverage *c
 static enum err_code stage_extras(struct store *s, const struct store_extras *extras,
                                   const struct store_batch *info, bool takes_back,
                                   struct err *err) {
-    enum err_code code = takes_back ? cut_extras(s, extras->coverage, info, err) : ERR_NONE;
+    /* Blocks without records are covered too, and may be taken back with nothing else. */
+    enum err_code code = takes_back || extras->coverage->is_set
+                             ? cut_extras(s, extras->coverage, info, err)
+                             : ERR_NONE;
     if (code == ERR_NONE && extras->coverage->is_set &&
         extras->coverage->low <= extras->coverage->high) {
         code = add_coverage(s, extras->coverage, info, err);
