@@ -82,6 +82,18 @@ def test_logs_that_come_in_another_order_give_the_same_tables(plumb, tmp_path, r
     assert content(place) == clean.state["content"] and not queues(place)
 
 
+@pytest.mark.parametrize("order", ["STP", "TPS", "PST"])
+def test_kinds_of_logs_that_come_one_after_the_other_give_the_same_tables(plumb, tmp_path, rows, clean, order):
+    """One log in three of a kind last, so that little else changes with it: nothing hides a key that a mapping forgets."""
+    place = Onchain(plumb, tmp_path / "flow", tmp_path / "logs")
+    for kind in order:
+        of_kind = [row for row in rows if row["event"][0] == kind or (kind == "P" and row["event"] in ("Mint", "Burn"))]
+        for third in (2, 0, 1):
+            onchainlib.write_logs(tmp_path / "logs" / f"{kind}{third}.csv", of_kind[third::3])
+            place.ok(batch_rows=200)
+    assert content(place) == clean.state["content"] and not queues(place)
+
+
 def test_replay_gives_the_same_tables(plumb, tmp_path, data, clean):
     place = Onchain(plumb, tmp_path / "flow", data)
     place.ok(batch_rows=100)
