@@ -18,7 +18,7 @@ contract Token {
     constructor(string memory name_, string memory symbol_, uint256 supply) {
         name = name_;
         symbol = symbol_;
-        create(msg.sender, supply);
+        if (supply > 0) create(msg.sender, supply);
     }
 
     function approve(address spender, uint256 value) external returns (bool) {
