@@ -111,7 +111,7 @@ static enum err_code next_batch(struct extractor *x, struct package *p, enum sou
     source_output_clear(&p->out);
     buf_clear(&p->facts);
     code = x->source->component->source->next(x->state, &limit, &p->out, state, err);
-    if (code == ERR_NONE) {
+    if (code == ERR_NONE && *state == SOURCE_BATCH) { /* they are stored with it */
         ask_facts(x, p);
     }
     return code == ERR_NONE && *state == SOURCE_BATCH ? finish_batch_surely(x, p, err) : code;
