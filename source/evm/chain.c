@@ -25,6 +25,7 @@ enum err_code chain_open(struct chain *c, const struct chain_settings *settings,
     c->final = -1;
     c->once_head = -1;
     c->latest_number = -1;
+    c->latest_from = -1;
     c->planned = c->from;
     c->opened_us = clock_monotonic_us();
     buf_init(&c->latest_text, BUF_TEXT_MAX);
@@ -53,12 +54,12 @@ enum err_code chain_open(struct chain *c, const struct chain_settings *settings,
 enum err_code chain_restore(struct chain *c, const struct cursor *cursor, struct err *err) {
     if (memcmp(cursor->filter, c->plan->fingerprint, sizeof cursor->filter) != 0 ||
         cursor->set_count != c->plan->set_count) {
-        return err_set(
-            err, ERR_CONFIG,
-            "other events or addresses are asked for than the blocks up to %" PRId64
-            " were read with, and of those blocks the new ones are missing; give the source another "
-            "name, so that it reads from its beginning",
-            cursor_next(cursor) - 1);
+        return err_set(err, ERR_CONFIG,
+                       "other events or addresses are asked for than the blocks up to %" PRId64
+                       " were read with, and of those blocks the new ones are missing; give the "
+                       "source another "
+                       "name, so that it reads from its beginning",
+                       cursor_next(cursor) - 1);
     }
     if (c->chain_id >= 0 && cursor->chain_id != c->chain_id) {
         return err_set(err, ERR_CONFIG,
@@ -142,16 +143,34 @@ bool chain_is_done(const struct chain *c) {
            memcmp(latest->hash, tip->hash, EVM_HASH_BYTES) == 0;
 }
 
-/* A block that became final while nothing new was given. */
-static void settle(struct chain *c) {
-    if (c->jobs == NULL && c->to <= c->final && cursor_next(&c->cursor) > c->to) {
-        window_settle(&c->cursor.window, c->final);
+/* A number alone says nothing about our branch: a block of the window is final when it is the one that a
+ * node called final, or, where finality is a depth, when it is that deep below our own tip. */
+void chain_settle(struct chain *c) {
+    struct window *w = &c->cursor.window;
+    const struct window_block *b = window_at(w, c->final);
+    if (c->has_final_hash) {
+        if (b != NULL && b->has_hash && memcmp(b->hash, c->final_hash, EVM_HASH_BYTES) == 0) {
+            window_settle(w, c->final);
+        }
+        return;
+    }
+    const int64_t depth = c->conf->finality >= 0 ? c->conf->finality : CHAIN_FINALITY_DEPTH;
+    const int64_t deep = window_tip(w)->number - depth;
+    window_settle(w, deep < c->final ? deep : c->final);
+}
+
+/* All is given up to to_block, but not all of it was final then: is it still there? */
+static void look_at_end(struct chain *c) {
+    const struct window *w = &c->cursor.window;
+    if (!c->settings->once && c->jobs == NULL && w->count > 0 && c->to <= c->final &&
+        cursor_next(&c->cursor) > c->to && c->latest_from >= 0) {
+        chain_start_fork(c, (size_t)c->latest_from);
     }
 }
 
 void chain_pump(struct chain *c, int64_t now_us) {
     chain_poll(c, now_us);
-    settle(c);
+    look_at_end(c);
     chain_plan(c, now_us);
     chain_advance(c, now_us);
     chain_send_tasks(c, now_us);

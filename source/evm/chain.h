@@ -102,7 +102,9 @@ struct chain {
     struct learned known[PLAN_SETS_MAX];   /* asked for: may hold what is not given yet */
     struct learned learned[PLAN_SETS_MAX]; /* given */
     int64_t final;                         /* highest block said to be final; never goes back */
-    int64_t once_head;                     /* run --once: where to end; -1: not known yet */
+    bool has_final_hash;
+    uint8_t final_hash[EVM_HASH_BYTES];
+    int64_t once_head; /* run --once: where to end; -1: not known yet */
     struct span span;
     struct job *jobs;
     size_t job_count;
@@ -111,6 +113,7 @@ struct chain {
     struct block latest; /* the newest header */
     struct buf latest_text;
     int64_t latest_number; /* -1: none */
+    int latest_from;       /* which endpoint said it; -1 */
     unsigned equal_seen;   /* polls in a row that gave our height another hash */
     int64_t poll_due_us;
     int64_t opened_us;
@@ -150,6 +153,8 @@ int64_t chain_wake_us(const struct chain *c, int64_t now_us);
 void chain_write_facts(const struct chain *c, int64_t now_us, struct json_writer *w);
 
 /* ---- between the files of the chain ---- */
+/* Makes final what is known to be. */
+void chain_settle(struct chain *c);
 void chain_complain(struct chain *c, bool of_poll, enum err_code code, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
 /* Blocks were given, or (of_poll) an endpoint said its head. */

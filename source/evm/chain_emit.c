@@ -108,7 +108,7 @@ static enum err_code give_block(struct chain *c, struct job *j, int64_t number,
     }
     struct window_block w = {.number = number, .records = records, .has_hash = b->has_header};
     memcpy(w.hash, b->hash, sizeof w.hash);
-    if (number <= c->final || !w.has_hash) {
+    if (j->kind == JOB_RANGE) { /* confirmed, so all below it is as well */
         window_init(&c->cursor.window, &w);
     } else {
         window_push(&c->cursor.window, &w);
@@ -147,6 +147,44 @@ static bool joins(struct chain *c, struct job *j) {
     chain_drop_jobs(c);
     if (!takes_back) {
         chain_start_fork(c, endpoint);
+    }
+    return false;
+}
+
+static bool is_child(const struct block *last, const struct block *next) {
+    return !next->has_header || memcmp(last->hash, next->parent, EVM_HASH_BYTES) == 0;
+}
+
+/* Final blocks cannot be taken back, so a range is held against what lies above it before it is given: the
+ * next range, or the final block a node named. A backend that has stayed on a dead branch is found out by
+ * that. */
+static bool is_confirmed(struct chain *c, struct job *j) {
+    const struct block *last = job_block(j, j->high);
+    if (j->kind != JOB_RANGE || j->given > 0 || !last->has_header) {
+        return true;
+    }
+    struct err why = ERR_INIT;
+    if (j->has_anchor && memcmp(last->hash, j->anchor, EVM_HASH_BYTES) != 0) {
+        (void)err_set(&why, ERR_CONFLICT, "block %" PRId64 " is not the one that was called final",
+                      j->high);
+        chain_restart(c, j, &why, clock_monotonic_us());
+        return false;
+    }
+    struct job *next = j->next;
+    if (j->has_anchor || next == NULL) {
+        return true;
+    }
+    if (next->phase < PHASE_CHECK) {
+        return false;
+    }
+    if (is_child(last, job_block(next, next->low))) {
+        return true;
+    }
+    (void)err_set(&why, ERR_CONFLICT, "block %" PRId64 " does not follow block %" PRId64, next->low,
+                  j->high);
+    chain_restart(c, next, &why, clock_monotonic_us());
+    if (c->jobs == j) {
+        chain_restart(c, j, &why, clock_monotonic_us());
     }
     return false;
 }
@@ -194,7 +232,7 @@ enum err_code chain_take(struct chain *c, const struct source_limit *limit,
                          struct source_output *out, bool *gave, struct err *err) {
     *gave = false;
     struct job *j = c->jobs;
-    if (!chain_is_ready(c) || !joins(c, j)) {
+    if (!chain_is_ready(c) || !is_confirmed(c, j) || !joins(c, j)) {
         return ERR_NONE;
     }
     char meta[EVM_META_BYTES];
@@ -215,7 +253,7 @@ enum err_code chain_take(struct chain *c, const struct source_limit *limit,
     j->takes_back = false;
     describe(c, j, out, low);
     c->cursor.finalized = c->final > c->cursor.finalized ? c->final : c->cursor.finalized;
-    window_settle(&c->cursor.window, c->cursor.finalized);
+    chain_settle(c);
     out->settled = c->cursor.window.base.records;
     cursor_write(&c->cursor, &out->cursor);
     out->behind = cursor_next(&c->cursor) + CHAIN_HEAD_BLOCKS < pool_head(&c->pool);

@@ -110,8 +110,10 @@ static void take_back_from(struct chain *c, size_t endpoint, int64_t ancestor) {
     high = high < e->head ? high : e->head;
     high = high < end ? high : end;
     chain_drop_jobs(c);
-    if (high <= ancestor || ancestor >= window_tip(&c->cursor.window)->number) {
-        return; /* no fork after all */
+    const int64_t tip = window_tip(&c->cursor.window)->number;
+    if (high <= ancestor || ancestor >= tip) { /* no fork after all */
+        window_settle(&c->cursor.window, ancestor == tip && tip <= c->final ? tip : -1);
+        return;
     }
     struct job *j = job_new(JOB_HEAD, ancestor + 1, high);
     j->takes_back = true;

@@ -45,6 +45,9 @@ void chain_drop_jobs(struct chain *c) {
 void chain_shorten(struct chain *c, struct job *j, int64_t high) {
     ASSERT(j->kind == JOB_RANGE && j->blocks == NULL && high >= j->low && high < j->high);
     struct job *rest = job_new(JOB_RANGE, high + 1, j->high);
+    rest->has_anchor = j->has_anchor;
+    memcpy(rest->anchor, j->anchor, sizeof rest->anchor);
+    j->has_anchor = false;
     rest->next = j->next;
     j->next = rest;
     j->high = high;
@@ -105,7 +108,10 @@ static void plan_range(struct chain *c, int64_t end) {
     blocks = cap < blocks - 1 ? cap + 1 : blocks;
     const int64_t rest = end - c->planned + 1;
     blocks = blocks < rest ? blocks : rest;
-    append_job(c, job_new(JOB_RANGE, c->planned, c->planned + blocks - 1));
+    struct job *j = job_new(JOB_RANGE, c->planned, c->planned + blocks - 1);
+    j->has_anchor = c->has_final_hash && j->high == c->final;
+    memcpy(j->anchor, c->final_hash, sizeof j->anchor);
+    append_job(c, j);
 }
 
 void chain_plan(struct chain *c, int64_t now_us) {

@@ -59,7 +59,8 @@ static int primary(const struct chain *c, int64_t now_us) {
 /* An endpoint that limits us has more to do than to say its head. */
 static int64_t poll_every_us(const struct chain *c, int endpoint) {
     const double rate = endpoint >= 0 ? c->pool.items[endpoint].rate : 0;
-    const int64_t least = rate > 0 ? (int64_t)(CHAIN_POLL_SHARE * 1000000.0 / rate) : 0;
+    const double share = c->jobs != NULL ? CHAIN_POLL_SHARE : 1.0;
+    const int64_t least = rate > 0 ? (int64_t)(share * 1000000.0 / rate) : 0;
     return least > c->settings->poll_us ? least : c->settings->poll_us;
 }
 
@@ -143,6 +144,7 @@ static bool take_latest(struct chain *c, size_t endpoint, struct str raw, struct
     }
     c->latest = b;
     c->latest_number = number;
+    c->latest_from = (int)endpoint;
     buf_clear(&c->latest_text);
     buf_addstr(&c->latest_text, buf_str(&text));
     if (c->conf->finality >= 0 || e->no_finalized) {
@@ -156,7 +158,10 @@ void chain_no_finalized(struct chain *c, size_t endpoint) {
     const int64_t depth = c->conf->finality >= 0 ? c->conf->finality : CHAIN_FINALITY_DEPTH;
     const int64_t final = c->pool.items[endpoint].head - depth;
     /* A depth is a guess: what another endpoint says is final cannot be contradicted by it. */
-    c->final = final > c->final ? final : c->final;
+    if (final > c->final) {
+        c->final = final;
+        c->has_final_hash = false;
+    }
 }
 
 static bool take_finalized(struct chain *c, size_t endpoint, struct str raw, struct err *err) {
@@ -171,6 +176,7 @@ static bool take_finalized(struct chain *c, size_t endpoint, struct str raw, str
     if (header_read(raw, &number, &b, &text, err) != ERR_NONE) {
         return false;
     }
+    const int64_t said = number;
     if (e->head >= 0 && number > e->head) {
         number = e->head;
     } else {
@@ -180,7 +186,11 @@ static bool take_finalized(struct chain *c, size_t endpoint, struct str raw, str
             return true;
         }
     }
-    c->final = number > c->final ? number : c->final;
+    if (number > c->final) {
+        c->final = number;
+        c->has_final_hash = number <= e->head && said == number;
+        memcpy(c->final_hash, b.hash, sizeof c->final_hash);
+    }
     return true;
 }
 

@@ -59,7 +59,9 @@ struct job {
     enum job_kind kind;
     enum job_phase phase;
     int64_t low, high;
-    bool takes_back;      /* a head run on another branch: what was given from low on goes */
+    bool takes_back; /* a head run on another branch: what was given from low on goes */
+    bool has_anchor; /* a range that ends at the final block a node named */
+    uint8_t anchor[EVM_HASH_BYTES];
     uint64_t only;        /* endpoints to ask; 0: any */
     struct block *blocks; /* high - low + 1; NULL until headers are asked for */
     size_t block_count;   /* allocated */
