@@ -107,6 +107,9 @@ void http_client_free(struct http_client *client) {
     while (client->newest != NULL) {
         http_call_destroy(client->newest);
     }
+    for (size_t i = 0; i < HTTP_SPARES_MAX; i++) {
+        buf_release(&client->spares[i]);
+    }
     release_client(client);
 }
 
@@ -133,6 +136,38 @@ void http_discharge(struct http_call *call, size_t bytes) {
     unlock(call->client);
 }
 
+/* With the mutex held. Takes the body, if there is room for it. */
+static void spare_keep(struct http_client *client, struct buf *body) {
+    for (size_t i = 0; i < HTTP_SPARES_MAX && !client->is_stopping; i++) {
+        struct buf *spare = &client->spares[i];
+        if (spare->data == NULL && body->capacity >= HTTP_SPARE_BYTES_MIN &&
+            body->capacity <= HTTP_SPARE_BYTES_MAX) {
+            *spare = *body;
+            *body = (struct buf){.max = body->max};
+        }
+    }
+}
+
+void http_spare_take(struct http_call *call) {
+    struct http_client *client = call->client;
+    struct buf *body = &call->response.body;
+    lock(client);
+    const size_t room = client->flight_bytes_max - client->flight_bytes;
+    for (size_t i = 0; i < HTTP_SPARES_MAX && body->data == NULL; i++) {
+        struct buf *spare = &client->spares[i];
+        if (spare->data != NULL && client->flight_bytes <= client->flight_bytes_max &&
+            spare->capacity <= room && spare->capacity <= call->response_bytes_max) {
+            *body = *spare;
+            body->max = call->response_bytes_max;
+            buf_clear(body);
+            *spare = (struct buf){.max = 0};
+            client->flight_bytes += body->capacity;
+            call->charged += body->capacity;
+        }
+    }
+    unlock(client);
+}
+
 void http_call_destroy(struct http_call *call) {
     struct http_client *client = call->client;
     lock(client);
@@ -146,6 +181,7 @@ void http_call_destroy(struct http_call *call) {
     if (call->older != NULL) {
         call->older->newer = call->newer;
     }
+    spare_keep(client, &call->response.body);
     unlock(client);
     curl_easy_cleanup(call->easy);
     curl_slist_free_all(call->headers);

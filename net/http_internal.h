@@ -47,6 +47,13 @@ struct http_call {
     char curl_text[CURL_ERROR_SIZE];
 };
 
+/* Bodies of freed calls, kept for the next: fresh memory costs a page fault for every 4 KiB, which
+ * is more than all else that is done to a byte. Smaller ones are not worth it, larger ones too much
+ * to keep. */
+#define HTTP_SPARES_MAX      4
+#define HTTP_SPARE_BYTES_MIN ((size_t)64 << 10)
+#define HTTP_SPARE_BYTES_MAX ((size_t)8 << 20)
+
 struct http_client {
     CURLM *multi;
     pthread_t thread;
@@ -65,6 +72,7 @@ struct http_client {
     uint32_t call_count; /* not yet freed */
     uint32_t in_flight;  /* queued or active */
     size_t flight_bytes;
+    struct buf spares[HTTP_SPARES_MAX]; /* empty ones have no data */
 
     struct http_call *active; /* the thread's own */
 };
@@ -81,6 +89,9 @@ void http_call_set_end(struct http_call *call, enum http_end end, const char *wh
 /* More of the client's memory for this call; false when there is no more. */
 MUST_CHECK bool http_charge(struct http_call *call, size_t bytes);
 void http_discharge(struct http_call *call, size_t bytes);
+
+/* A spare body for a call that has none, when there is one that fits; charged. */
+void http_spare_take(struct http_call *call);
 
 /* True when the URL's host is this machine. The URL was checked. */
 bool http_url_is_local(const char *url);

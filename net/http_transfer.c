@@ -11,6 +11,7 @@
 
 #define BODY_FIRST_BYTES     ((size_t)16 << 10)
 #define RECEIVE_BUFFER_BYTES 131072L
+#define HTTP_SPARE_NEED      ((size_t)4 << 10) /* a first piece that promises more */
 #define POLL_MS_MAX          3600000
 
 /* ---- what curl calls ---- */
@@ -18,6 +19,9 @@
 /* What the buffer is to hold next: twice as much, or only what is needed when memory is short. */
 static bool grow_body(struct http_call *call, size_t need) {
     struct buf *body = &call->response.body;
+    if (body->data == NULL && need >= HTTP_SPARE_NEED) {
+        http_spare_take(call);
+    }
     if (need <= body->capacity) {
         return true;
     }
