@@ -50,9 +50,9 @@ struct http_call {
 /* Bodies of freed calls, kept for the next: fresh memory costs a page fault for every 4 KiB, which
  * is more than all else that is done to a byte. Smaller ones are not worth it, larger ones too much
  * to keep. */
-#define HTTP_SPARES_MAX      4
+#define HTTP_SPARES_MAX      8
 #define HTTP_SPARE_BYTES_MIN ((size_t)64 << 10)
-#define HTTP_SPARE_BYTES_MAX ((size_t)8 << 20)
+#define HTTP_SPARE_BYTES_MAX ((size_t)4 << 20)
 
 struct http_client {
     CURLM *multi;

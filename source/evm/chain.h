@@ -23,7 +23,7 @@
 #include "source/evm/wire.h"
 
 #define CHAIN_JOBS_AHEAD     4                  /* more runs than questions in flight */
-#define CHAIN_BYTES_MAX      ((size_t)48 << 20) /* held by runs; no new one is begun above */
+#define CHAIN_BYTES_MAX      ((size_t)24 << 20) /* held by runs; no new one is begun above */
 #define CHAIN_HEAD_BLOCKS    64                 /* of one run above the finalized block */
 #define CHAIN_HEADERS        100                /* in one question */
 #define CHAIN_RECEIPTS       8                  /* blocks in one question */

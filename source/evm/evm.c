@@ -55,7 +55,7 @@ static const struct option options[] = {
                 .example = "receipts"),
     OPTION_DURATION(struct evm_conf, poll, .def = "500ms", .min = 10000, .max = 3600000000,
                     .doc = "How often to ask for a new block.", .example = "2s"),
-    OPTION_INT(struct evm_conf, span, .def = "500", .min = 1, .max = 100000,
+    OPTION_INT(struct evm_conf, span, .def = "25", .min = 1, .max = 100000,
                .flags = OPTION_ADVANCED,
                .doc = "How many blocks the first question for logs covers; it is adapted from then "
                       "on.",

@@ -1,5 +1,5 @@
-/* How it works: additive-multiplicative. One step up is an eighth and one block, and only when the answer
- * was about a question of full size; one step down is in proportion to how much too large the answer was,
+/* How it works: additive-multiplicative. One step up is an eighth and one block, or twice as many as long
+ * as answers are far too small, and only when the answer was about a question of full size; one step down is in proportion to how much too large the answer was,
  * at most to an eighth. */
 #include "source/evm/span.h"
 
@@ -25,7 +25,7 @@ void span_answered(struct span *s, int64_t blocks, size_t logs, size_t bytes) {
         const int64_t next = shrunk > least ? shrunk : least;
         set(s, next < s->blocks ? next : s->blocks);
     } else if (percent < 90 && blocks >= s->blocks) {
-        set(s, s->blocks + s->blocks / 8 + 1);
+        set(s, percent < 25 ? s->blocks * 2 : s->blocks + s->blocks / 8 + 1);
     }
 }
 

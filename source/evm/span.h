@@ -10,7 +10,7 @@
 #include "base/defs.h"
 
 #define SPAN_LOGS_TARGET  10000
-#define SPAN_BYTES_TARGET ((size_t)4 << 20)
+#define SPAN_BYTES_TARGET ((size_t)3 << 19)
 
 struct span {
     int64_t blocks; /* 1 .. max */
