@@ -22,19 +22,20 @@
 #include "source/evm/span.h"
 #include "source/evm/wire.h"
 
-#define CHAIN_JOBS_AHEAD     4                  /* more runs than questions in flight */
-#define CHAIN_BYTES_MAX      ((size_t)24 << 20) /* held by runs; no new one is begun above */
-#define CHAIN_HEAD_BLOCKS    64                 /* of one run above the finalized block */
-#define CHAIN_HEADERS        100                /* in one question */
-#define CHAIN_RECEIPTS       8                  /* blocks in one question */
-#define CHAIN_FINALITY_DEPTH 64                 /* when a node knows no finalized block */
-#define CHAIN_POLL_SHARE     4.0 /* at most one in so many questions asks for the head, when limited */
-#define CHAIN_POLL_OTHERS_US ((int64_t)5 * 1000000) /* heads of endpoints that are not in use */
-#define CHAIN_ROUND_US       ((int64_t)50 * 1000)   /* after all endpoints failed; doubled */
-#define CHAIN_STALE_ROUNDS   2                      /* when it is said not to be there any more */
-#define CHAIN_HEAD_ROUNDS    5 /* of a question about new blocks, before the head is looked at again */
-#define CHAIN_ROUND_US_MAX   ((int64_t)10 * 1000000)
-#define CHAIN_FORK_FIRST     16 /* blocks looked at first for a fork point; then the whole window */
+#define CHAIN_JOBS_AHEAD      4                  /* more runs than questions in flight */
+#define CHAIN_BYTES_MAX       ((size_t)24 << 20) /* held by runs; no new one is begun above */
+#define CHAIN_HEAD_BLOCKS     64                 /* of one run above the finalized block */
+#define CHAIN_HEADERS         100                /* in one question */
+#define CHAIN_RECEIPTS        8                  /* blocks in one question */
+#define CHAIN_FINALITY_DEPTH  64                 /* when a node knows no finalized block */
+#define CHAIN_POLL_SHARE      4.0 /* at most one in so many questions asks for the head, when limited */
+#define CHAIN_POLL_LAGGING_US ((int64_t)1000 * 1000) /* heads of those that could help */
+#define CHAIN_POLL_OTHERS_US  ((int64_t)5 * 1000000) /* heads of endpoints that are not in use */
+#define CHAIN_ROUND_US        ((int64_t)50 * 1000)   /* after all endpoints failed; doubled */
+#define CHAIN_STALE_ROUNDS    2                      /* when it is said not to be there any more */
+#define CHAIN_HEAD_ROUNDS     5 /* of a question about new blocks, before the head is looked at again */
+#define CHAIN_ROUND_US_MAX    ((int64_t)10 * 1000000)
+#define CHAIN_FORK_FIRST      16 /* blocks looked at first for a fork point; then the whole window */
 #define CHAIN_CLOSED_FIRST_US                                                                      \
     ((int64_t)2 * 1000000) /* run --once: how long endpoints may take to say
                                                         their head */

@@ -196,6 +196,16 @@ static int64_t head_needed(const struct task *t) {
     return t->count > 0 ? t->numbers[t->count - 1] : -1;
 }
 
+static void pause_task(struct task *t, int64_t now_us) {
+    int64_t wait = CHAIN_ROUND_US;
+    for (unsigned i = 0; i < t->rounds && wait < CHAIN_ROUND_US_MAX; i++) {
+        wait *= 2;
+    }
+    t->rounds++;
+    t->avoid = 0;
+    t->not_before_us = now_us + (wait < CHAIN_ROUND_US_MAX ? wait : CHAIN_ROUND_US_MAX);
+}
+
 /* Every endpoint that could answer has failed: once more from the start, a little later. Questions that need
  * not be answered by just these endpoints are given up instead, and the run looks for another way. */
 static void next_round(struct chain *c, struct task *t, int64_t now_us) {
@@ -219,13 +229,7 @@ static void next_round(struct chain *c, struct task *t, int64_t now_us) {
         chain_drop_jobs(c);
         return;
     }
-    int64_t wait = CHAIN_ROUND_US;
-    for (unsigned i = 0; i < t->rounds && wait < CHAIN_ROUND_US_MAX; i++) {
-        wait *= 2;
-    }
-    t->rounds++;
-    t->avoid = 0;
-    t->not_before_us = now_us + (wait < CHAIN_ROUND_US_MAX ? wait : CHAIN_ROUND_US_MAX);
+    pause_task(t, now_us);
 }
 
 static uint64_t without_receipts(const struct pool *p) {
@@ -263,6 +267,10 @@ static bool try_task(struct chain *c, struct task *t, int64_t now_us) {
     if ((pool_in_use(&c->pool) & ~cannot) == 0) {
         next_round(c, t, now_us);
         return false;
+    }
+    if (t->avoid != 0 && !has_head(&c->pool, pool_in_use(&c->pool) & ~cannot, need.head)) {
+        pause_task(t, now_us); /* who is left is behind; who failed may do better now */
+        return true;
     }
     int64_t ready_us = 0;
     const int chosen = pool_choose(&c->pool, now_us, &need, &ready_us);

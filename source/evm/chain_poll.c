@@ -70,11 +70,13 @@ void chain_poll(struct chain *c, int64_t now_us) {
     size_t out = 0;
     for (size_t i = 0; i < c->pool.count; i++) {
         struct endpoint *e = &c->pool.items[i];
+        const bool is_missed = c->jobs != NULL && e->head < pool_head(&c->pool);
+        const int64_t every_us = is_missed ? CHAIN_POLL_LAGGING_US : CHAIN_POLL_OTHERS_US;
         out += e->state == ENDPOINT_OUT ? 1 : 0;
         if (e->state == ENDPOINT_NEW && e->blocked_until_us <= now_us) {
             add_poll(c, TASK_HELLO, i);
         } else if (e->state == ENDPOINT_READY && is_due &&
-                   ((int)i == first || now_us - e->polled_us >= CHAIN_POLL_OTHERS_US)) {
+                   ((int)i == first || now_us - e->polled_us >= every_us)) {
             e->polled_us = now_us;
             add_poll(c, TASK_POLL, i);
         }
