@@ -85,7 +85,7 @@ def run(plumb, folder, directory):
 
 
 def show(table):
-    print("| hours | pools | of them | rugs | AUC | score >= 6.5: P | R | FPR | rule: P | R | FPR |")
+    print("| hours | pools | of them | rugs | AUC | score >= 6.5: P | R | alarms | rule: P | R | alarms |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for hours, half, pools, base, auc, score, rule in table:
         cells = " | ".join(f"{value:.3f}" for value in (base, auc, *score, *rule))

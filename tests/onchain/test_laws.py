@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import int256
 from laws.lawlib import Place, content, end_state, queues
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -56,6 +57,52 @@ def test_the_data_reaches_every_part_of_the_flow(clean):
     assert {level for (level,) in clean.query("SELECT DISTINCT level FROM alerts")} >= {"warning", "gone"}
     for part in ("liquidity_gone", "liquidity_lower", "lp_unlocked", "lone_provider", "few_sales", "one_way", "young", "creator_before"):
         assert clean.value(f"SELECT count(DISTINCT {part}) FROM scores") > 1, part
+
+
+def crossings(place):
+    """What alerts should hold: each score against the one before it of its pool."""
+    last, found = {}, []
+    for pool, block, score in place.query("SELECT pool, block_number, score FROM scores ORDER BY pool, block_number"):
+        before = last.get(pool, 0)
+        if (score >= 65) != (before >= 65) or (score >= 100) != (before >= 100):
+            found.append((pool, block, before, score))
+        last[pool] = score
+    return found
+
+
+def alerts(place):
+    return place.query("SELECT pool, block_number, old_score, new_score FROM alerts ORDER BY pool, block_number")
+
+
+def lp_tokens(rows):
+    """(pool, block) -> supply, with the creator's side, locked, burned: followed transfer by transfer."""
+    pools = {row["c"]: {"sums": [0, 0, 0, 0], "creator": None, "side": set()} for row in rows if row["event"] == "PairCreated"}
+    result = {}
+    for row in rows:
+        if row["event"] != "Transfer" or row["address"] not in pools:
+            continue
+        it, sender, receiver, amount = pools[row["address"]], row["a"], row["b"], row["n0"]
+        if it["creator"] is None and sender == onchainlib.ZERO != receiver:
+            it["creator"] = receiver
+            it["side"].add(receiver)
+        from_side = sender in it["side"]
+        if sender == it["creator"] and receiver not in (onchainlib.ZERO, row["address"], onchainlib.LOCKER, onchainlib.DEAD):
+            it["side"].add(receiver)
+        signs = [(sender == onchainlib.ZERO) - (receiver == onchainlib.ZERO), (receiver in it["side"]) - from_side,
+                 (receiver == onchainlib.LOCKER) - (sender == onchainlib.LOCKER), int(receiver == onchainlib.DEAD)]
+        it["sums"] = [total + sign * amount for total, sign in zip(it["sums"], signs)]
+        result[row["address"], row["block_number"]] = tuple(it["sums"])
+    return result
+
+
+def test_lp_tokens_are_as_followed_one_by_one(clean, rows):
+    found = {("0x" + row[0].hex(), row[1]): tuple(int256(cell) for cell in row[2:]) for row in clean.query(
+        "SELECT pool, block_number, supply, insiders, locked, burned FROM lp")}
+    assert found == lp_tokens(rows)
+
+
+def test_alerts_are_where_scores_cross_a_line(clean):
+    assert alerts(clean) == crossings(clean) != []
 
 
 @pytest.mark.parametrize("batch_rows", [1, 7, 1000, 100000])
