@@ -33,6 +33,7 @@
 #define CHAIN_POLL_OTHERS_US  ((int64_t)5 * 1000000) /* heads of endpoints that are not in use */
 #define CHAIN_ROUND_US        ((int64_t)50 * 1000)   /* after all endpoints failed; doubled */
 #define CHAIN_STALE_ROUNDS    2                      /* when it is said not to be there any more */
+#define CHAIN_HEAD_DROPS      10 /* times that new blocks could not be had, before it is a trouble */
 #define CHAIN_HEAD_ROUNDS     5 /* of a question about new blocks, before the head is looked at again */
 #define CHAIN_ROUND_US_MAX    ((int64_t)10 * 1000000)
 #define CHAIN_FORK_FIRST      16 /* blocks looked at first for a fork point; then the whole window */
@@ -115,6 +116,7 @@ struct chain {
     struct buf latest_text;
     int64_t latest_number; /* -1: none */
     int latest_from;       /* which endpoint said it; -1 */
+    unsigned head_drops;   /* since blocks were given */
     unsigned equal_seen;   /* polls in a row that gave our height another hash */
     int64_t poll_due_us;
     int64_t opened_us;

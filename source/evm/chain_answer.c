@@ -381,8 +381,8 @@ static void after_failure(struct reply *r) {
             r->endpoint->head = t->high - 1;
         }
         t->not_before_us = r->now_us + CHAIN_ROUND_US;
-        t->is_stale = t->kind == TASK_HEADERS;
-        t->avoid |= t->kind == TASK_RECEIPTS || t->kind == TASK_HEADERS ? bit : 0;
+        t->is_stale = t->kind != TASK_RANGE;
+        t->avoid |= t->kind != TASK_RANGE ? bit : 0;
         return;
     case RPC_LOOK_AGAIN:
         t->is_stale = true;

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "source/evm/chain.h"
 
 #define BODY_BYTES_MAX ((size_t)4 << 20)
@@ -206,6 +207,26 @@ static void pause_task(struct task *t, int64_t now_us) {
     t->not_before_us = now_us + (wait < CHAIN_ROUND_US_MAX ? wait : CHAIN_ROUND_US_MAX);
 }
 
+/* New blocks may be of another branch by now, so their questions are not asked for ever. */
+static bool is_hopeless(const struct task *t) {
+    const bool by_hash = t->kind == TASK_RECEIPTS || t->kind == TASK_SECOND;
+    const unsigned stale_max = by_hash ? 0 : CHAIN_STALE_ROUNDS;
+    return t->job->kind != JOB_RANGE && t->rounds >= (t->is_stale ? stale_max : CHAIN_HEAD_ROUNDS);
+}
+
+/* The head is looked at again, and what is there then is asked for. */
+static void drop_new_blocks(struct chain *c, const struct job *j) {
+    c->head_drops++;
+    if (c->head_drops >= CHAIN_HEAD_DROPS) {
+        chain_complain(c, false, ERR_UNAVAILABLE,
+                       "no endpoint of chain %" PRId64 " has all of the new blocks %" PRId64
+                       " to %" PRId64 " yet, after %u looks; the last said: %s",
+                       c->chain_id, j->low, j->high, c->head_drops, c->last_failure);
+    }
+    chain_drop_jobs(c);
+    c->poll_due_us = clock_monotonic_us() + CHAIN_ROUND_US;
+}
+
 /* Every endpoint that could answer has failed: once more from the start, a little later. Questions that need
  * not be answered by just these endpoints are given up instead, and the run looks for another way. */
 static void next_round(struct chain *c, struct task *t, int64_t now_us) {
@@ -216,17 +237,16 @@ static void next_round(struct chain *c, struct task *t, int64_t now_us) {
                        "; the last said: %s",
                        c->chain_id, j->low, j->high, c->last_failure);
     }
+    if (is_hopeless(t)) {
+        drop_new_blocks(c, j);
+        return;
+    }
     if (t->kind == TASK_RECEIPTS || t->kind == TASK_SECOND) {
         for (size_t i = 0; i < t->count; i++) {
             struct block *b = job_block(j, t->numbers[i]);
             b->asks = b->asks < UINT8_MAX ? (uint8_t)(b->asks + 1) : UINT8_MAX;
         }
         task_remove(&j->tasks, t);
-        return;
-    }
-    if (j->kind != JOB_RANGE &&
-        t->rounds >= (t->is_stale ? CHAIN_STALE_ROUNDS : CHAIN_HEAD_ROUNDS)) {
-        chain_drop_jobs(c);
         return;
     }
     pause_task(t, now_us);
@@ -269,6 +289,10 @@ static bool try_task(struct chain *c, struct task *t, int64_t now_us) {
         return false;
     }
     if (t->avoid != 0 && !has_head(&c->pool, pool_in_use(&c->pool) & ~cannot, need.head)) {
+        if (is_hopeless(t)) {
+            drop_new_blocks(c, t->job);
+            return false;
+        }
         pause_task(t, now_us); /* who is left is behind; who failed may do better now */
         return true;
     }

@@ -260,6 +260,7 @@ enum err_code chain_take(struct chain *c, const struct source_limit *limit,
     if (j->given == (size_t)(j->high - j->low + 1)) {
         chain_pop_job(c);
     }
+    c->head_drops = 0;
     chain_went_on(c, false);
     *gave = true;
     return ERR_NONE;

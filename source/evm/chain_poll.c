@@ -198,6 +198,9 @@ static bool take_finalized(struct chain *c, size_t endpoint, struct str raw, str
 
 bool chain_take_poll(struct chain *c, size_t endpoint, int64_t what, struct str raw,
                      struct err *err) {
+    if (what != ASK_ID && c->pool.items[endpoint].state != ENDPOINT_READY) {
+        return true; /* of another chain, or of who knows which */
+    }
     switch (what) {
     case ASK_ID:
         return take_id(c, &c->pool.items[endpoint], raw, err);
