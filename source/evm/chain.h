@@ -34,9 +34,11 @@
 #define CHAIN_ROUND_US        ((int64_t)50 * 1000)   /* after all endpoints failed; doubled */
 #define CHAIN_STALE_ROUNDS    2                      /* when it is said not to be there any more */
 #define CHAIN_HEAD_DROPS      10 /* times that new blocks could not be had, before it is a trouble */
-#define CHAIN_HEAD_ROUNDS     5 /* of a question about new blocks, before the head is looked at again */
-#define CHAIN_ROUND_US_MAX    ((int64_t)10 * 1000000)
-#define CHAIN_FORK_FIRST      16 /* blocks looked at first for a fork point; then the whole window */
+#define CHAIN_PROOF_ROUNDS                                                                         \
+    12 /* of asking for receipts that never come (about a minute), before another proof is looked for */
+#define CHAIN_HEAD_ROUNDS  5 /* of a question about new blocks, before the head is looked at again */
+#define CHAIN_ROUND_US_MAX ((int64_t)10 * 1000000)
+#define CHAIN_FORK_FIRST   16 /* blocks looked at first for a fork point; then the whole window */
 #define CHAIN_CLOSED_FIRST_US                                                                      \
     ((int64_t)2 * 1000000) /* run --once: how long endpoints may take to say
                                                         their head */
@@ -77,6 +79,7 @@ struct task {
     size_t endpoint;       /* where it is, or (HELLO, POLL) must go */
     uint64_t never, avoid; /* endpoints not to ask: at all, in this round */
     unsigned rounds;       /* how often all endpoints had failed, since something came of it */
+    bool is_refused;       /* an endpoint will never answer it */
     bool is_stale;         /* an endpoint does not know the block it is about */
     int64_t not_before_us;
     unsigned group;

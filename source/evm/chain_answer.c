@@ -354,6 +354,13 @@ static void ask_less(struct reply *r) {
     }
 }
 
+/* The same question will not be answered by this endpoint later either. */
+static bool is_for_good(enum rpc_kind kind) {
+    return kind == RPC_KIND_UNSUPPORTED || kind == RPC_KIND_AUTH ||
+           kind == RPC_KIND_ARCHIVE_GATED || kind == RPC_KIND_PRUNED ||
+           kind == RPC_KIND_BAD_REQUEST;
+}
+
 static void after_failure(struct reply *r) {
     struct task *t = r->task;
     const uint64_t bit = UINT64_C(1) << t->endpoint;
@@ -374,6 +381,7 @@ static void after_failure(struct reply *r) {
         if (t->kind == TASK_RECEIPTS && r->verdict.kind == RPC_KIND_UNSUPPORTED) {
             r->endpoint->no_receipts = true;
         }
+        t->is_refused = t->is_refused || is_for_good(r->verdict.kind);
         t->avoid |= bit;
         return;
     case RPC_WAIT_FOR_HEAD:

@@ -241,7 +241,9 @@ static void next_round(struct chain *c, struct task *t, int64_t now_us) {
         drop_new_blocks(c, j);
         return;
     }
-    if (t->kind == TASK_RECEIPTS || t->kind == TASK_SECOND) {
+    /* Proof that nobody can give is looked for in another way; proof that is not there yet is waited for. */
+    const bool is_proof = t->kind == TASK_RECEIPTS || t->kind == TASK_SECOND;
+    if (is_proof && (t->is_refused || t->rounds >= CHAIN_PROOF_ROUNDS)) {
         for (size_t i = 0; i < t->count; i++) {
             struct block *b = job_block(j, t->numbers[i]);
             b->asks = b->asks < UINT8_MAX ? (uint8_t)(b->asks + 1) : UINT8_MAX;

@@ -316,8 +316,14 @@ struct given {
     int takes_back;
 };
 
+static uint64_t the_seed;
 static void take_records(struct given *g, const struct source_output *out) {
     assert_true(out->takes_back ? out->first_record <= g->count : out->first_record == g->count);
+    if (out->first_record < g->low_water || getenv("TRACE") != NULL) {
+        print_error("seed %d: coverage %d..%d first %d low water %d settled %d takes back %d\n",
+                    (int)the_seed, (int)out->coverage.low, (int)out->coverage.high,
+                    (int)out->first_record, (int)g->low_water, (int)out->settled, out->takes_back);
+    }
     assert_true(out->first_record >= g->low_water);
     assert_true(out->settled >= g->low_water || out->settled < 0);
     g->low_water = out->settled > g->low_water ? out->settled : g->low_water;
@@ -478,6 +484,7 @@ static void run(struct runner *r, struct node_under_test *n, int restarts) {
 
 static void one_seed(uint64_t seed, enum verify verify, int trouble, int *reorgs) {
     struct node_under_test *n = mem_alloc(sizeof *n);
+    the_seed = seed;
     n->random = seed * 1000003;
     n->head = (int64_t)(draw(n) % 60);
     n->highest = n->head;
