@@ -71,7 +71,7 @@ def test_forks_of_every_depth(plumb, tmp_path, depth):
 def test_span_caps_in_every_providers_words(plumb, tmp_path, text, cap):
     chain = plain_chain()
     node = HostileNode(chain, span_cap=cap, span_text=text)
-    run(plumb, tmp_path, chain, node)
+    run(plumb, tmp_path, chain, node, span=500)
     # A text that names no number leaves the cap to be found by trying.
     often = 60 if "{cap" in rpc_texts.SPAN[text][2] else 250
     assert 0 < node.counters["span_cap"] < often, "the cap is learned, not met again and again"
