@@ -7,7 +7,7 @@
 struct bloom_key bloom_key_of(struct str bytes) {
     uint8_t hash[KECCAK256_BYTES];
     keccak256(bytes, hash);
-    struct bloom_key key;
+    struct bloom_key key = {{0, 0, 0}};
     for (unsigned i = 0; i < 3; i++) {
         const unsigned from_end = ((unsigned)hash[2 * i] << 8 | hash[2 * i + 1]) & 2047u;
         key.bits[i] = (uint16_t)(2047u - from_end);

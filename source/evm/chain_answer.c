@@ -476,7 +476,10 @@ static void finish(struct reply *r) {
     if (t->job != NULL && r->keep_body) {
         job_keep(t->job, &r->wire->body);
     }
-    const bool is_done = t->kind == TASK_RANGE ? r->done[0] : (drop_done(r), t->count == 0);
+    if (t->kind != TASK_RANGE) {
+        drop_done(r);
+    }
+    const bool is_done = t->kind == TASK_RANGE ? r->done[0] : t->count == 0;
     if (t->job == NULL) {
         const bool again = !is_done && !r->failed;
         after_poll(r);

@@ -135,8 +135,8 @@ static int64_t block_of_hash(const struct node_under_test *n, struct str hash) {
 static void answer_logs(struct node_under_test *n, const struct json_value *filter, int64_t head,
                         struct buf *out) {
     struct str hash;
-    struct str from;
-    struct str to;
+    struct str from = {NULL, 0};
+    struct str to = {NULL, 0};
     if (json_get_str(filter, "blockHash", &hash)) {
         const int64_t number = block_of_hash(n, hash);
         if (number < 0 || number > head) {
@@ -188,7 +188,7 @@ static void answer_block(const struct node_under_test *n, struct str which, int6
 
 static void answer_call(struct node_under_test *n, const struct json_value *call, int64_t head,
                         struct buf *out) {
-    struct str method;
+    struct str method = {NULL, 0};
     int64_t id = 0;
     assert_true(json_get_i64(call, "id", &id) && json_get_str(call, "method", &method));
     const struct json_value *first = json_get(call, "params")->first;
