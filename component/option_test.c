@@ -446,8 +446,44 @@ static void an_output_can_be_used_and_released(void **state) {
     source_output_release(NULL);
 }
 
+/* A node as it is, whatever is in it; and a shape that tells nests apart. */
+static void a_node_is_given_as_it_stands(void **state) {
+    (void)state;
+    struct tree {
+        const struct node *events;
+    };
+    static const struct option tree_options[] = {
+        OPTION_NODE(struct tree, events, .flags = OPTION_SHAPES, .doc = "A tree."),
+    };
+    struct node leaves[2] = {{.kind = NODE_SCALAR, .key = "a", .text = {"1", 1}},
+                             {.kind = NODE_SCALAR, .key = "b", .text = {"2", 1}}};
+    struct node inner = {.kind = NODE_MAP, .key = "x", .first = &leaves[0], .count = 1};
+    struct node events = {
+        .kind = NODE_MAP, .key = "events", .file = "f", .first = &inner, .count = 1};
+    struct node root = {.kind = NODE_MAP, .file = "f", .first = &events, .count = 1};
+    struct arena arena;
+    struct tree conf = {NULL};
+    struct err err = ERR_INIT;
+    arena_init(&arena, 1 << 20);
+    assert_int_equal(options_parse(tree_options, 1, &root, NULL, &arena, &conf, &err), ERR_NONE);
+    assert_ptr_equal(conf.events, &events);
+    AUTO_BUF side_by_side = BUF_INIT(BUF_TEXT_MAX);
+    AUTO_BUF nested = BUF_INIT(BUF_TEXT_MAX);
+    inner.next = &leaves[1]; /* x: {a: 1}, b: 2 */
+    options_shape(tree_options, 1, &conf, &side_by_side);
+    inner.next = NULL;
+    leaves[0].next = &leaves[1]; /* x: {a: 1, b: 2} */
+    options_shape(tree_options, 1, &conf, &nested);
+    assert_false(str_equal(buf_str(&side_by_side), buf_str(&nested)));
+    events.kind = NODE_SCALAR;
+    assert_int_equal(options_parse(tree_options, 1, &root, NULL, &arena, &conf, &err), ERR_CONFIG);
+    assert_non_null(strstr(err.message, "map or list"));
+    arena_release(&arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_node_is_given_as_it_stands),
         cmocka_unit_test(defaults_are_parsed_like_text),
         cmocka_unit_test(given_values_replace_defaults),
         cmocka_unit_test(handled_keys_are_skipped),
