@@ -139,14 +139,17 @@ bool job_is_doubtful(const struct job *j, const struct block *b, enum verify ver
     if (b->is_suspect || verify == VERIFY_NONE) {
         return b->is_suspect;
     }
-    size_t wanted = 0;
-    for (size_t i = 0; i < b->log_count && wanted == 0; i++) {
+    /* Each group is a question of its own, whose answer may lack the block. */
+    bool has[PLAN_GROUPS] = {false, false};
+    for (size_t i = 0; i < b->log_count; i++) {
         const struct plan_match *m = &j->logs[b->log_first + i].match;
-        wanted += m->is_wanted || m->sets != 0 ? 1 : 0;
+        has[0] = has[0] || m->is_wanted;
+        has[PLAN_GROUP_LEARNED] = has[PLAN_GROUP_LEARNED] || m->sets != 0;
     }
-    const bool may = b->has_bloom && plan_may_match(plan, known, b->bloom);
-    if (verify == VERIFY_BLOOM) {
-        return may && wanted == 0;
+    bool doubtful = false;
+    for (size_t g = 0; g < PLAN_GROUPS; g++) {
+        const bool may = b->has_bloom && plan_group_may_match(plan, g, known, b->bloom);
+        doubtful = doubtful || (verify == VERIFY_BLOOM ? may && !has[g] : may || has[g]);
     }
-    return may || wanted > 0;
+    return doubtful;
 }

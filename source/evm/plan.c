@@ -123,22 +123,25 @@ static bool is_bloom_empty(const uint8_t bloom[BLOOM_BYTES]) {
 
 bool plan_may_match(const struct evm_plan *plan, const struct learned *learned,
                     const uint8_t bloom[BLOOM_BYTES]) {
-    if (is_bloom_empty(bloom)) {
-        return false;
-    }
     for (size_t g = 0; g < PLAN_GROUPS; g++) {
-        const struct plan_group *group = &plan->groups[g];
-        if (!group->is_used ||
-            (!group->any_topic && !any_key(group->topic_keys, group->topic_count, bloom))) {
-            continue;
-        }
-        if (g == 1 ? any_learned(plan, learned, bloom)
-                   : !group->has_addresses ||
-                         any_key(group->address_keys, group->address_count, bloom)) {
+        if (plan_group_may_match(plan, g, learned, bloom)) {
             return true;
         }
     }
     return false;
+}
+
+bool plan_group_may_match(const struct evm_plan *plan, size_t g, const struct learned *learned,
+                          const uint8_t bloom[BLOOM_BYTES]) {
+    const struct plan_group *group = &plan->groups[g];
+    if (!group->is_used || is_bloom_empty(bloom) ||
+        (!group->any_topic && !any_key(group->topic_keys, group->topic_count, bloom))) {
+        return false;
+    }
+    return g == PLAN_GROUP_LEARNED
+               ? any_learned(plan, learned, bloom)
+               : !group->has_addresses ||
+                     any_key(group->address_keys, group->address_count, bloom);
 }
 
 void plan_write_hex(const uint8_t *bytes, size_t count, struct buf *out) {

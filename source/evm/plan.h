@@ -19,7 +19,8 @@
 
 #define PLAN_ADDRESSES_MAX    100000 /* of one event's list */
 #define PLAN_SETS_MAX         32     /* parameters that teach addresses */
-#define PLAN_GROUPS           2
+#define PLAN_GROUPS           2 /* asked for one after the other */
+#define PLAN_GROUP_LEARNED    1 /* events of learned addresses; the first are all others */
 #define PLAN_FILTER_MAX       5000 /* more addresses than this: ask for all and choose here */
 #define PLAN_FILTER_ADDRESSES 500  /* in one question */
 
@@ -79,6 +80,8 @@ MUST_CHECK bool plan_taught(const struct plan_set *set, const struct evm_log *lo
 /* True when the header's bloom does not rule out a wanted log. learned: plan->set_count sets. */
 bool plan_may_match(const struct evm_plan *plan, const struct learned *learned,
                     const uint8_t bloom[BLOOM_BYTES]);
+bool plan_group_may_match(const struct evm_plan *plan, size_t group, const struct learned *learned,
+                          const uint8_t bloom[BLOOM_BYTES]);
 /* Adds the members "topics" and, of count > 0 addresses, "address" of a filter, each with a comma before. */
 void plan_write_filter(const struct plan_group *group,
                        const uint8_t (*addresses)[EVM_ADDRESS_BYTES], size_t count,

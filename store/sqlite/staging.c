@@ -167,9 +167,8 @@ static enum err_code add_coverage(struct store *s, const struct source_coverage 
         sqlite_bind(stmt, 6, str_of(c->origin));
         sqlite3_bind_int64(stmt, 7, info->seq);
         sqlite3_bind_int64(stmt, 8, clock_now_us());
-        if (ways[i] == FIXED_COVERAGE_EXTEND) {
-            sqlite3_bind_int64(stmt, 9, COVERAGE_SPAN_MAX);
-        }
+        sqlite3_bind_int64(
+            stmt, 9, ways[i] == FIXED_COVERAGE_EXTEND ? COVERAGE_SPAN_MAX : info->first_record);
         code = sqlite_finish(s, stmt, "add coverage", err);
         if (code != ERR_NONE || sqlite3_changes64(s->db) > 0) {
             return code;
@@ -182,12 +181,12 @@ static enum err_code add_coverage(struct store *s, const struct source_coverage 
 static enum err_code cut_extras(struct store *s, const struct source_coverage *c,
                                 const struct store_batch *info, struct err *err) {
     const int64_t from_record[] = {info->partition, info->first_record};
-    const int64_t from_low[] = {info->partition, c->low};
+    const int64_t from_low[] = {info->partition, c->low, info->first_record};
     enum err_code code = run_numbers(s, FIXED_NOTES_CUT, from_record, 2, err);
     if (code == ERR_NONE && c->is_set) {
         code = run_numbers(s, FIXED_COVERAGE_CUT, from_low, 2, err);
     }
-    return code == ERR_NONE && c->is_set ? run_numbers(s, FIXED_COVERAGE_TRIM, from_low, 2, err)
+    return code == ERR_NONE && c->is_set ? run_numbers(s, FIXED_COVERAGE_TRIM, from_low, 3, err)
                                          : code;
 }
 

@@ -36,18 +36,20 @@ static const char *const fixed_sql[FIXED_COUNT] = {
         "SELECT seq, first_record, records, taken_back FROM _plumb_batches WHERE partition = ?1 "
         "AND seq = ?2",
     [FIXED_COVERAGE_CUT] = "DELETE FROM _plumb_coverage WHERE partition = ?1 AND low >= ?2",
-    [FIXED_COVERAGE_TRIM] =
-        "UPDATE _plumb_coverage SET high = ?2 - 1 WHERE partition = ?1 AND low = (SELECT max(low) "
-        "FROM _plumb_coverage WHERE partition = ?1) AND high >= ?2",
+    [FIXED_COVERAGE_TRIM] = "UPDATE _plumb_coverage SET high = ?2 - 1, records = ?3 - first_record "
+                            "WHERE partition = ?1 AND low = (SELECT max(low) "
+                            "FROM _plumb_coverage WHERE partition = ?1) AND high >= ?2",
     [FIXED_COVERAGE_EXTEND] =
         "UPDATE _plumb_coverage SET high = ?3, records = records + ?4, batch_seq = ?7, updated_us "
         "= ?8 WHERE partition = ?1 AND low = (SELECT max(low) FROM _plumb_coverage WHERE partition "
         "= ?1) AND high = ?2 - 1 AND how = ?5 AND origin = ?6 AND ?3 - low < ?9",
     [FIXED_COVERAGE_ADD] =
         "INSERT INTO _plumb_coverage(partition, low, high, records, how, origin, batch_seq, "
-        "updated_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET high = "
+        "updated_us, first_record) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO "
+        "UPDATE SET high = "
         "excluded.high, records = excluded.records, how = excluded.how, origin = excluded.origin, "
-        "batch_seq = excluded.batch_seq, updated_us = excluded.updated_us",
+        "batch_seq = excluded.batch_seq, updated_us = excluded.updated_us, first_record = "
+        "excluded.first_record",
     [FIXED_NOTES_CUT] = "DELETE FROM _plumb_notes WHERE partition = ?1 AND record >= ?2",
     [FIXED_NOTE_ADD] = "INSERT INTO _plumb_notes(partition, record, note) VALUES (?1, ?2, ?3)",
     [FIXED_FACTS_SET] = "INSERT INTO _plumb_facts(source, facts, updated_us) VALUES (?1, ?2, ?3) "

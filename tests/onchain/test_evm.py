@@ -52,7 +52,8 @@ def tables(store):
     return [rows_of(store, f"SELECT * FROM {table} ORDER BY 1, 2, 3") for table in ("transfers", "syncs", "pair_created")]
 
 
-@pytest.mark.parametrize("seed,faults", [(1, {}), (2, {"cut": 0.03, "duplicate_logs": 0.05})])
+@pytest.mark.parametrize("seed,faults", [(1, {}), (2, {"cut": 0.03, "duplicate_logs": 0.05}), (2, {"missing_blocks": 0.05}),
+                                         (3, {"missing_blocks": 0.3})])
 def test_over_a_node_with_forks_it_ends_as_over_the_files(plumb, tmp_path, seed, faults):
     rows = onchainlib.launches(random.Random(seed + 20), blocks=250)
     straight = Onchain(plumb, tmp_path / "straight", parts(tmp_path / "logs", rows, 1))
