@@ -309,7 +309,19 @@ static void check(struct chain *c, struct job *j, int64_t now_us) {
     if (suspects > 0) {
         chain_blame(c, j->log_origins);
     }
-    j->phase = ask_doubts(c, j, now_us) ? PHASE_SETTLE : PHASE_READY;
+    if (ask_doubts(c, j, now_us)) {
+        j->phase = PHASE_SETTLE;
+        return;
+    }
+    /* The proof of a block may have brought a log that teaches. Runs past the gate did not ask for what
+     * it taught, and neither did this one: all begin anew, now that it is known. */
+    const size_t known = count_known(c);
+    learn(c, j);
+    if (count_known(c) > known) {
+        chain_drop_jobs(c);
+        return;
+    }
+    j->phase = PHASE_READY;
 }
 
 /* ---- advancing ---- */
