@@ -1,6 +1,6 @@
-/* How it works: additive-multiplicative. One step up is an eighth and one block, or twice as many as long
- * as answers are far too small, and only when the answer was about a question of full size; one step down is in proportion to how much too large the answer was,
- * at most to an eighth. */
+/* How it works: additive-multiplicative. One step up is an eighth and one block, or as much again while
+ * answers are far too small, and only after an answer to a question of full size; one step down is in
+ * proportion to how much too large the answer was, at most to an eighth. */
 #include "source/evm/span.h"
 
 #define SHRINK_MAX 8
