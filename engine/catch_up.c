@@ -134,7 +134,8 @@ static enum err_code oldest_batch(struct run *r, struct pending *out, struct err
 static enum err_code apply_batches(struct run *r, struct pending next, int64_t *batches,
                                    struct err *err) {
     enum err_code code = ERR_NONE;
-    for (int64_t rows = 0; code == ERR_NONE && next.source != NULL && rows < TURN_ROWS_MAX;) {
+    const int64_t most = r->options.turn_rows > 0 ? r->options.turn_rows : TURN_ROWS_MAX;
+    for (int64_t rows = 0; code == ERR_NONE && next.source != NULL && rows < most;) {
         struct store_batch info;
         struct decoded decoded;
         code = load(r, &next, &info, &decoded, err);
@@ -148,7 +149,7 @@ static enum err_code apply_batches(struct run *r, struct pending next, int64_t *
         struct turn_input in = {next.source, &info, &decoded};
         code = apply_staged(r, &in, err);
         if (code == ERR_NONE) {
-            rows += info.decoded + info.rejected;
+            rows += info.count > 0 ? info.count : 1;
             (*batches)++;
             code = oldest_batch(r, &next, err);
         }

@@ -10,9 +10,15 @@
 #define TURN_ARENA_BYTES_MAX     ((size_t)1 << 30)
 #define PROGRESS_EVERY_US        100000
 
+static bool asks_sources(const struct run *r) {
+    return !r->replays && !r->options.staged;
+}
+
 /* What was wrong in an earlier run is found again if it still is. */
 static enum err_code forget_troubles(struct run *r, struct err *err) {
-    return r->replays ? ERR_NONE : store_execute(r->store, "DELETE FROM _plumb_troubles", err);
+    return r->replays || r->options.staged
+               ? ERR_NONE
+               : store_execute(r->store, "DELETE FROM _plumb_troubles", err);
 }
 
 static bool is_stopping(void *context) {
@@ -20,7 +26,7 @@ static bool is_stopping(void *context) {
 }
 
 static enum err_code open_sources(struct run *r, struct err *err) {
-    for (size_t i = 0; i < r->flow->source_count && !r->replays; i++) {
+    for (size_t i = 0; i < r->flow->source_count && asks_sources(r); i++) {
         struct extractor *x = &r->extractors[i];
         const struct flow_source *source = &r->flow->sources[i];
         struct source_cursor *cursors = NULL;
@@ -50,7 +56,7 @@ static enum err_code open_sources(struct run *r, struct err *err) {
                                      .is_stopping = is_stopping,
                                      .stop_context = &r->channel};
     }
-    for (size_t i = 0; i < r->flow->source_count && !r->replays; i++) {
+    for (size_t i = 0; i < r->flow->source_count && asks_sources(r); i++) {
         enum err_code code = extractor_start(&r->extractors[i], err);
         if (code != ERR_NONE) {
             return code;
@@ -63,6 +69,9 @@ enum err_code run_open(struct run *r, struct err *err) {
     enum err_code code = ERR_NONE;
     if (r->store == NULL) {
         code = store_open(r->flow, STORE_WRITE, &r->store, err);
+    }
+    if (code == ERR_NONE && r->options.reversed) {
+        code = store_read_reversed(r->store, err);
     }
     if (code == ERR_NONE) {
         code = plan_open(r->store, r->flow, &r->plan, err);
@@ -133,7 +142,7 @@ static struct package *next_package(struct run *r, int64_t wait_us) {
 }
 
 static bool sources_ended(const struct run *r) {
-    for (size_t i = 0; i < r->flow->source_count && !r->replays; i++) {
+    for (size_t i = 0; i < r->flow->source_count && asks_sources(r); i++) {
         if (!r->extractors[i].has_ended) {
             return false;
         }
@@ -384,7 +393,7 @@ void run_init(struct run *r, const struct flow *flow, const struct run_options *
     r->stages = mem_alloc_array(flow->transform_count + 1, sizeof(*r->stages));
     r->extractors = mem_alloc_array(flow->source_count + 1, sizeof(*r->extractors));
     r->decoders = mem_alloc_array(flow->source_count + 1, sizeof(struct decoder *));
-    r->options.once = options->once;
+    r->options.once = options->once || options->staged;
     channel_init(&r->channel);
     batch_init(&r->batch);
     undo_init(&r->undo);

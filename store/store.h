@@ -40,6 +40,10 @@ bool store_table_is_elsewhere(const struct store *s, const struct flow_table *t)
 /* The database file, or "" for a scratch store. */
 const char *store_path(const struct store *s);
 
+/* From now on a SELECT that names no order gives its rows the other way round, where that is
+ * possible: what depends on an order nobody promised shows. */
+MUST_CHECK enum err_code store_read_reversed(struct store *s, struct err *err);
+
 /* ---- transactions; a failed commit has rolled back, but ask store_batch_staged whether it
  * happened ---- */
 MUST_CHECK enum err_code store_begin(struct store *s, struct err *err);
