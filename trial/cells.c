@@ -108,16 +108,10 @@ static enum err_code read_row(struct cell_table *t, struct store_statement *st, 
     return ERR_NONE;
 }
 
-enum err_code cells_read(struct cell_table *t, struct store *store, const struct flow_table *table,
-                         struct err *err) {
-    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
-    buf_adds(&sql, "SELECT ");
-    for (size_t i = 0; i < t->schema->count; i++) {
-        buf_addf(&sql, "%s\"%s\"", i > 0 ? ", " : "", t->schema->columns[i].name);
-    }
-    buf_addf(&sql, " FROM \"%s\"", table->name);
+enum err_code cells_query(struct cell_table *t, struct store *store, const char *sql,
+                          struct err *err) {
     struct store_statement *st = NULL;
-    enum err_code code = store_prepare(store, buf_c(&sql), &st, err);
+    enum err_code code = store_prepare(store, sql, &st, err);
     bool has_row = true;
     while (code == ERR_NONE && has_row) {
         code = store_step(st, &has_row, err);
@@ -126,6 +120,18 @@ enum err_code cells_read(struct cell_table *t, struct store *store, const struct
         }
     }
     store_statement_free(st);
+    return code;
+}
+
+enum err_code cells_read(struct cell_table *t, struct store *store, const struct flow_table *table,
+                         struct err *err) {
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    buf_adds(&sql, "SELECT ");
+    for (size_t i = 0; i < t->schema->count; i++) {
+        buf_addf(&sql, "%s\"%s\"", i > 0 ? ", " : "", t->schema->columns[i].name);
+    }
+    buf_addf(&sql, " FROM \"%s\"", table->name);
+    enum err_code code = cells_query(t, store, buf_c(&sql), err);
     return code == ERR_NONE ? ERR_NONE : err_wrap(err, "table '%s'", table->name);
 }
 

@@ -37,6 +37,9 @@ MUST_CHECK enum err_code cells_add_rows(struct cell_table *t, const struct rows 
 /* All rows of a table of the store. LIMIT above CELLS_ROWS_MAX. */
 MUST_CHECK enum err_code cells_read(struct cell_table *t, struct store *store,
                                     const struct flow_table *table, struct err *err);
+/* The rows of a SELECT whose columns are those of the schema. */
+MUST_CHECK enum err_code cells_query(struct cell_table *t, struct store *store, const char *sql,
+                                     struct err *err);
 void cells_sort(struct cell_table *t);
 /* Is the column part of the key? */
 bool cells_is_key(const struct cell_table *t, size_t column);

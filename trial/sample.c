@@ -263,6 +263,26 @@ void sample_cut(struct sample *s, size_t rows) {
     s->capacity = cut.capacity;
 }
 
+size_t sample_group(struct sample *s) {
+    size_t *firsts = mem_alloc_array(s->count + 1, sizeof *firsts); /* of each group, its first */
+    size_t groups = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        struct sample_batch *b = &s->batches[i];
+        size_t group = 0;
+        while (group < groups &&
+               (s->batches[firsts[group]].source != b->source ||
+                strcmp(s->batches[firsts[group]].partition, b->partition) != 0)) {
+            group++;
+        }
+        if (group == groups) {
+            firsts[groups++] = i;
+        }
+        b->group = group;
+    }
+    mem_free(firsts);
+    return groups;
+}
+
 /* ---- deliveries ---- */
 
 void deliveries_add(struct deliveries *d, const struct sample_batch *b, size_t low, size_t high) {

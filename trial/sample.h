@@ -33,6 +33,7 @@ struct sample_batch {
     int64_t taken_back; /* records of earlier batches it takes back */
     const struct sample_record *records;
     size_t count;
+    size_t group; /* number of its partition among those of the sample (sample_group) */
 };
 
 struct sample {
@@ -60,6 +61,9 @@ MUST_CHECK enum err_code sample_add_text(struct sample *s, const struct flow_sou
                                          const char *partition, struct str text, struct err *err);
 /* Cuts the texts added into batches of so many records. */
 void sample_cut(struct sample *s, size_t rows);
+
+/* Numbers the partitions, in the order in which they appear; how many there are. */
+size_t sample_group(struct sample *s);
 
 /* ---- frame.c ---- */
 bool frame_is_csv(const struct flow_source *source);
