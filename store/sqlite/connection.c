@@ -267,10 +267,6 @@ void store_close(struct store *s) {
     mem_free(s);
 }
 
-enum err_code store_read_reversed(struct store *s, struct err *err) {
-    return store_execute(s, "PRAGMA reverse_unordered_selects = ON", err);
-}
-
 const char *store_path(const struct store *s) {
     return s->path;
 }
