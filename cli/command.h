@@ -17,7 +17,7 @@ enum exit_code {
 };
 
 #define COMMAND_OPTIONS_MAX   8
-#define COMMAND_ARGUMENTS_MAX 3
+#define COMMAND_ARGUMENTS_MAX 16
 
 struct command_option {
     const char *name;  /* without "--" */

@@ -223,7 +223,11 @@ static void show_finding(const struct finding *f, struct output *o) {
     output_styled(o, STYLE_BAD, "FOUND");
     output_styled(o, STYLE_STRONG, "  %s.\n", f->what);
     output_add(o, "  Seen when: %s", f->trial.title);
-    output_add(o, f->also[0] != '\0' ? "; %s\n" : "%s\n", f->also);
+    if (f->also_count > 1) {
+        output_add(o, ", and in %zu other ways\n", f->also_count);
+    } else {
+        output_add(o, f->also_count == 1 ? "; %s\n" : "%s\n", f->also);
+    }
     show_row(f, o);
     show_part(f, o);
     output_add(o, "  What to do: %s.\n", f->advice);

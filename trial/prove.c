@@ -128,6 +128,7 @@ static enum err_code keep(struct proving *p, const struct trial *t, struct diffe
     if (before != NULL) {
         before->also = arena_printf(&proof->arena, "%s%s%s", before->also,
                                     before->also[0] != '\0' ? "; " : "", t->title);
+        before->also_count++;
         return ERR_NONE;
     }
     if (p->options->progress != NULL) {

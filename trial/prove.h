@@ -94,6 +94,7 @@ struct finding {
     const char *what;             /* "`people` keeps ...": one sentence */
     const char *advice;
     const char *also; /* titles of other trials that found the same transform; "" */
+    size_t also_count;
 };
 
 enum trial_state { TRIAL_PASSED, TRIAL_FOUND, TRIAL_SKIPPED };

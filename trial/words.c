@@ -85,7 +85,8 @@ static struct words of_derive(const struct trial *t) {
     case TRIAL_LATE:
         break;
     }
-    return (struct words){"is not made anew for every key whose inputs changed",
+    return (struct words){"makes other rows when its changes come in other groups: it forgets "
+                          "keys, or a key's rows depend on which keys come together",
                           "`on` must lead each changed row to all keys whose rows it shapes, and "
                           "the SQL must make a key's rows from that key alone"};
 }

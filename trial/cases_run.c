@@ -1,0 +1,589 @@
+/* How it works: a test's records are staged in a new scratch store, its rows put into their tables,
+ * and the engine runs over what is staged, with only the transform at hand if the test is of one.
+ * What the tables then hold is walked together with what the test expects. Decoding alone needs no
+ * store: the source's decoder is asked. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "trial/cases.h"
+
+#define PARTITION "tests"
+
+struct running {
+    struct case_run *run;
+    const struct test_case *test;
+    struct case_result *result;
+    struct arena *arena;
+    struct buf trouble; /* what the run failed with, "" if it did not */
+};
+
+/* ---- what failed ---- */
+
+static struct failure *fail(struct running *x, int line, const char *what) {
+    static struct failure more; /* beyond FAILURES_MAX: counted nowhere, told by nobody */
+    struct case_result *r = x->result;
+    if (r->failure_count == FAILURES_MAX) {
+        return &more;
+    }
+    r->failures = mem_realloc(r->failures, (r->failure_count + 1) * sizeof *r->failures);
+    struct failure *f = &r->failures[r->failure_count++];
+    *f = (struct failure){.line = line, .what = what};
+    return f;
+}
+
+static const char *shown(const struct running *x, const struct column *c, struct str cell) {
+    AUTO_BUF out = BUF_INIT(BUF_TEXT_MAX);
+    cell_show(c, cell, &out);
+    return arena_strndup(x->arena, buf_c(&out), out.len);
+}
+
+static void add_cell(struct failure *f, const char *column, const char *expected,
+                     const char *got) {
+    if (f->cell_count < FAILURE_CELLS_MAX) {
+        f->cells[f->cell_count].column = column;
+        f->cells[f->cell_count].expected = expected;
+        f->cells[f->cell_count++].got = got;
+    }
+}
+
+/* "orders, id 1" or, without a key, the cells that are named. */
+static const char *row_name(const struct running *x, const struct case_rows *rows,
+                            const struct str *cells, const char *what) {
+    AUTO_BUF out = BUF_INIT(BUF_TEXT_MAX);
+    const size_t keys = rows->table != NULL ? rows->table->key_count : 0;
+    buf_addf(&out, "%s, ", rows->node->key);
+    const size_t start = out.len;
+    for (size_t k = 0; k < (keys > 0 ? keys : rows->schema->count); k++) {
+        const size_t i = keys > 0 ? rows->table->key[k] : k;
+        if (cells[i].ptr != NULL) {
+            buf_addf(&out, "%s%s ", out.len > start ? ", " : "", rows->schema->columns[i].name);
+            cell_show(&rows->schema->columns[i], cells[i], &out);
+        }
+    }
+    buf_addf(&out, ": %s", what);
+    return arena_strndup(x->arena, buf_c(&out), out.len);
+}
+
+/* ---- comparing ---- */
+
+static bool row_matches(const struct schema *schema, const struct str *wanted,
+                        const struct str *got) {
+    for (size_t i = 0; i < schema->count; i++) {
+        if (wanted[i].ptr != NULL && !str_equal(wanted[i], got[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool key_matches(const struct flow_table *t, const struct str *wanted,
+                        const struct str *got) {
+    for (size_t i = 0; i < t->key_count; i++) {
+        if (!str_equal(wanted[t->key[i]], got[t->key[i]])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The row that belongs to the expected one: by key, or else one that is like it. NULL: none. */
+static struct cell_row *partner(const struct case_rows *rows, struct cell_table *got,
+                                const struct str *wanted) {
+    const bool keyed = rows->table != NULL && rows->table->key_count > 0;
+    for (size_t i = 0; i < got->count; i++) {
+        struct cell_row *row = &got->rows[i];
+        const bool taken = row->place < 0;
+        if (!taken && (keyed ? key_matches(rows->table, wanted, row->cells)
+                             : row_matches(rows->schema, wanted, row->cells))) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+static void compare_row(struct running *x, const struct case_rows *rows,
+                        const struct case_row *wanted, const struct str *got) {
+    if (row_matches(rows->schema, wanted->cells, got)) {
+        return;
+    }
+    struct failure *f =
+        fail(x, wanted->node->line, row_name(x, rows, wanted->cells, "is otherwise"));
+    for (size_t i = 0; i < rows->schema->count; i++) {
+        const struct column *c = &rows->schema->columns[i];
+        if (wanted->cells[i].ptr != NULL && !str_equal(wanted->cells[i], got[i])) {
+            add_cell(f, c->name, shown(x, c, wanted->cells[i]), shown(x, c, got[i]));
+        }
+    }
+}
+
+static void tell_unexpected(struct running *x, const struct case_rows *rows,
+                            const struct cell_table *got) {
+    for (size_t i = 0; i < got->count; i++) {
+        const struct cell_row *row = &got->rows[i];
+        if (row->place < 0) {
+            continue;
+        }
+        struct failure *f = fail(x, rows->node->key_line,
+                                 row_name(x, rows, row->cells, "is there, and not expected"));
+        for (size_t k = 0; k < rows->schema->count; k++) {
+            const struct column *c = &rows->schema->columns[k];
+            if (!cells_is_key(got, k)) {
+                add_cell(f, c->name, NULL, shown(x, c, row->cells[k]));
+            }
+        }
+    }
+}
+
+static void compare(struct running *x, const struct case_rows *rows, struct cell_table *got) {
+    for (size_t i = 0; i < rows->count; i++) {
+        struct cell_row *row = partner(rows, got, rows->rows[i].cells);
+        if (row == NULL) {
+            (void)fail(x, rows->rows[i].node->line,
+                       row_name(x, rows, rows->rows[i].cells, "is missing"));
+            continue;
+        }
+        compare_row(x, rows, &rows->rows[i], row->cells);
+        row->place = -1;
+    }
+    for (size_t i = 0; i < rows->absent_count; i++) {
+        if (partner(rows, got, rows->absent[i].cells) != NULL) {
+            (void)fail(x, rows->absent[i].node->line,
+                       row_name(x, rows, rows->absent[i].cells, "is there, and must not be"));
+        }
+    }
+    if (!rows->some) {
+        tell_unexpected(x, rows, got);
+    }
+}
+
+/* ---- rejects ---- */
+
+struct reject_group {
+    const char *source, *transform, *reason, *column;
+    const char *message; /* of one of them */
+    int64_t count;
+    bool expected;
+};
+
+struct reject_groups {
+    struct reject_group *items; /* owned */
+    size_t count;
+};
+
+static void groups_release(struct reject_groups *g) {
+    mem_free(g->items);
+}
+
+static void add_group(struct reject_groups *g, struct reject_group one) {
+    for (size_t i = 0; i < g->count; i++) {
+        struct reject_group *had = &g->items[i];
+        if (strcmp(had->source, one.source) == 0 && strcmp(had->transform, one.transform) == 0 &&
+            strcmp(had->reason, one.reason) == 0 && strcmp(had->column, one.column) == 0) {
+            had->count += one.count;
+            return;
+        }
+    }
+    g->items = mem_realloc(g->items, (g->count + 1) * sizeof *g->items);
+    g->items[g->count++] = one;
+}
+
+static bool fits(const char *wanted, const char *got) {
+    return wanted == NULL || strcmp(wanted, got) == 0;
+}
+
+static void compare_reject(struct running *x, const struct case_reject *wanted,
+                           struct reject_groups *groups) {
+    int64_t count = 0;
+    for (size_t i = 0; i < groups->count; i++) {
+        struct reject_group *g = &groups->items[i];
+        if (fits(wanted->source, g->source) && fits(wanted->transform, g->transform) &&
+            fits(wanted->reason, g->reason) && fits(wanted->column, g->column)) {
+            g->expected = true;
+            count += g->count;
+        }
+    }
+    if (count != wanted->count) {
+        struct failure *f = fail(x, wanted->node->line, "rejects: not as many as expected");
+        add_cell(f, "records", arena_printf(x->arena, "%lld", (long long)wanted->count),
+                 arena_printf(x->arena, "%lld", (long long)count));
+    }
+}
+
+static void compare_rejects(struct running *x, struct reject_groups *groups) {
+    for (size_t i = 0; i < x->test->reject_count; i++) {
+        compare_reject(x, &x->test->rejects[i], groups);
+    }
+    for (size_t i = 0; i < groups->count; i++) {
+        const struct reject_group *g = &groups->items[i];
+        if (g->expected) {
+            continue;
+        }
+        const char *by = g->transform[0] != '\0' ? g->transform : "decoding";
+        (void)fail(x, x->test->node->key_line,
+                   arena_printf(x->arena, "%lld of %s rejected by %s, and not expected: %s%s%s: %s",
+                                (long long)g->count, g->source, by, g->reason,
+                                g->column[0] != '\0' ? " of " : "", g->column, g->message));
+    }
+}
+
+static const char *column_text(const struct running *x, struct store_statement *st, int column) {
+    const struct str text = store_column_str(st, column);
+    return arena_strndup(x->arena, text.ptr != NULL ? text.ptr : "", text.len);
+}
+
+static enum err_code read_groups(const struct running *x, struct store *store,
+                                 struct reject_groups *groups, struct err *err) {
+    struct store_statement *st = NULL;
+    enum err_code code = store_prepare(
+        store,
+        "SELECT p.source, r.transform, r.reason, coalesce(r.column_name, ''), min(r.message), "
+        "count(*) FROM _plumb_rejects r JOIN _plumb_batches b ON b.id = r.batch JOIN "
+        "_plumb_partitions p ON p.id = b.partition GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
+        &st, err);
+    bool has_row = true;
+    while (code == ERR_NONE && has_row) {
+        code = store_step(st, &has_row, err);
+        if (code == ERR_NONE && has_row) {
+            struct reject_group g = {.source = column_text(x, st, 0),
+                                     .transform = column_text(x, st, 1),
+                                     .reason = column_text(x, st, 2),
+                                     .column = column_text(x, st, 3),
+                                     .message = column_text(x, st, 4)};
+            g.count = store_column_i64(st, 5);
+            add_group(groups, g);
+        }
+    }
+    store_statement_free(st);
+    return code;
+}
+
+/* ---- given ---- */
+
+static bool is_sum_target(const struct flow *flow, const struct flow_table *t) {
+    for (size_t i = 0; i < flow->transform_count; i++) {
+        if (flow->transforms[i].kind == TRANSFORM_SUM && flow->transforms[i].into == t) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void insert_rows(const struct flow *flow, const struct case_rows *rows, struct buf *sql) {
+    const struct flow_table *t = rows->table;
+    for (size_t r = 0; r < rows->count; r++) {
+        buf_addf(sql, "INSERT INTO \"%s\"(", t->name);
+        for (size_t i = 0; i < t->schema.count; i++) {
+            buf_addf(sql, "%s\"%s\"", i > 0 ? ", " : "", t->schema.columns[i].name);
+        }
+        buf_adds(sql, t->key_auto ? ", \"_partition\", \"_record\"" : "");
+        buf_adds(sql, is_sum_target(flow, t) ? ", \"_n\"" : "");
+        buf_adds(sql, ") VALUES (");
+        for (size_t i = 0; i < t->schema.count; i++) {
+            const struct str value = rows->rows[r].sql[i];
+            buf_addf(sql, "%s%s", i > 0 ? ", " : "", value.ptr != NULL ? value.ptr : "NULL");
+        }
+        if (t->key_auto) {
+            buf_addf(sql, ", 0, %zu", r);
+        }
+        buf_adds(sql, is_sum_target(flow, t) ? ", 1" : "");
+        buf_adds(sql, ");\n");
+    }
+}
+
+static enum err_code add_records(const struct running *x, struct sample *sample, struct err *err) {
+    for (size_t i = 0; i < x->test->records_count; i++) {
+        const struct case_records *records = &x->test->records[i];
+        const struct node *n = records->batches;
+        for (const struct node *text = n->kind == NODE_LIST ? n->first : n; text != NULL;
+             text = n->kind == NODE_LIST ? text->next : NULL) {
+            const enum err_code code =
+                sample_add_text(sample, records->source, PARTITION, text->text, err);
+            if (code != ERR_NONE) {
+                err_where(err, "%s:%d:%d", text->file, text->line, text->column);
+                return code;
+            }
+        }
+    }
+    return ERR_NONE;
+}
+
+/* ---- the run ---- */
+
+static enum err_code read_failed_keys(struct running *x, struct store *store, struct err *err) {
+    const struct flow *flow = &x->run->scratch.flow;
+    for (size_t i = 0; i < flow->transform_count; i++) {
+        if (flow->transforms[i].kind != TRANSFORM_DERIVE) {
+            continue;
+        }
+        AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+        struct store_statement *st = NULL;
+        bool has_row = false;
+        buf_addf(&sql, "SELECT \"_error\" FROM \"_plumb_q_%s\" WHERE \"_failed\" = 1 LIMIT 1",
+                 flow->transforms[i].name);
+        enum err_code code = store_prepare(store, buf_c(&sql), &st, err);
+        if (code == ERR_NONE) {
+            code = store_step(st, &has_row, err);
+        }
+        if (code == ERR_NONE && has_row) {
+            buf_addf(&x->trouble, "%stransform '%s' fails on a key: %s",
+                     x->trouble.len > 0 ? "; " : "", flow->transforms[i].name,
+                     column_text(x, st, 0));
+        }
+        store_statement_free(st);
+        if (code != ERR_NONE) {
+            return code;
+        }
+    }
+    return ERR_NONE;
+}
+
+static void compare_trouble(struct running *x) {
+    const char *wanted = x->test->error;
+    const char *got = x->trouble.len > 0 ? buf_c(&x->trouble) : NULL;
+    if (wanted != NULL && (got == NULL || strstr(got, wanted) == NULL)) {
+        struct failure *f = fail(x, node_get(x->test->node, "error")->line,
+                                 "error: not the one that is expected");
+        add_cell(f, "error", wanted,
+                 got != NULL ? arena_strdup(x->arena, got) : "everything worked");
+    } else if (wanted == NULL && got != NULL) {
+        (void)fail(x, x->test->node->key_line,
+                   arena_printf(x->arena, "the run fails: %s", got));
+    }
+}
+
+/* Which transforms gave rows, and whose tables the test looks at. */
+static enum err_code cover(const struct running *x, struct store *store, struct err *err) {
+    const struct flow *flow = &x->run->scratch.flow;
+    for (size_t i = 0; i < flow->transform_count; i++) {
+        const struct flow_transform *t = &flow->transforms[i];
+        const struct flow_transform *own = flow_find_transform(x->run->flow, t->name);
+        struct covered *c = &x->run->covered[own - x->run->flow->transforms];
+        AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+        int64_t rows = 0;
+        bool found = false;
+        buf_addf(&sql,
+                 t->kind == TRANSFORM_MAP
+                     ? "SELECT coalesce(sum(rows_out), 0) FROM _plumb_ledger WHERE transform = '%s'"
+                     : "SELECT count(*) FROM \"%s\"",
+                 t->kind == TRANSFORM_MAP ? t->name : t->into->name);
+        const enum err_code code = store_get_i64(store, buf_c(&sql), &rows, &found, err);
+        if (code != ERR_NONE) {
+            return code;
+        }
+        c->tests += rows > 0;
+        c->rows += rows;
+        for (size_t k = 0; k < x->test->expect_count; k++) {
+            c->looked_at += x->test->expect[k].table == t->into;
+        }
+    }
+    return ERR_NONE;
+}
+
+static enum err_code look(struct running *x, struct err *err) {
+    struct store *store = NULL;
+    CLEANUP(groups_release) struct reject_groups groups = {.count = 0};
+    enum err_code code = store_open(&x->run->scratch.flow, STORE_READ, &store, err);
+    for (size_t i = 0; code == ERR_NONE && i < x->test->expect_count; i++) {
+        const struct case_rows *rows = &x->test->expect[i];
+        AUTO_CELLS got;
+        cells_init(&got, rows->schema, rows->table->key, rows->table->key_count, x->arena);
+        code = cells_read(&got, store, rows->table, err);
+        if (code == ERR_NONE) {
+            cells_sort(&got);
+            compare(x, rows, &got);
+        }
+    }
+    if (code == ERR_NONE) {
+        code = read_groups(x, store, &groups, err);
+    }
+    if (code == ERR_NONE) {
+        compare_rejects(x, &groups);
+        code = read_failed_keys(x, store, err);
+    }
+    if (code == ERR_NONE) {
+        code = cover(x, store, err);
+    }
+    store_close(store);
+    return code;
+}
+
+/* The flow as the test wants it: whole, or one transform. */
+static void narrow(struct running *x, struct flow_transform *alone) {
+    struct flow *flow = &x->run->scratch.flow;
+    flow->transforms = x->run->flow->transforms;
+    flow->transform_count = x->run->flow->transform_count;
+    if (x->test->transform != NULL) {
+        *alone = *x->test->transform;
+        flow->transforms = alone;
+        flow->transform_count = 1;
+    }
+}
+
+static enum err_code run_store(struct running *x, struct err *err) {
+    struct scratch *s = &x->run->scratch;
+    struct flow_transform alone;
+    narrow(x, &alone);
+    scratch_use(s, "test");
+    scratch_clear(s);
+    CLEANUP(sample_release) struct sample sample;
+    AUTO_DELIVERIES d = {.count = 0};
+    sample_init(&sample);
+    enum err_code code = add_records(x, &sample, err);
+    for (size_t i = 0; i < x->test->given_count; i++) {
+        insert_rows(&s->flow, &x->test->given[i], &sample.references);
+    }
+    for (size_t i = 0; i < sample.count; i++) {
+        deliveries_add(&d, &sample.batches[i], 0, sample.batches[i].count);
+    }
+    if (code == ERR_NONE) {
+        code = scratch_stage(s, &sample, &d, err);
+        if (code == ERR_INPUT) { /* a given row that the table does not take */
+            (void)fail(x, x->test->node->key_line, arena_strdup(x->arena, err->message));
+            err_clear(err);
+            return ERR_NONE;
+        }
+    }
+    if (code != ERR_NONE) {
+        return code;
+    }
+    struct err why = ERR_INIT;
+    const struct scratch_run each = {.turn_rows = 1};
+    if (scratch_run(s, &each, NULL, &why) != ERR_NONE) {
+        buf_adds(&x->trouble, why.message);
+    }
+    code = why.code == ERR_CONFIG ? ERR_NONE : look(x, err); /* nothing ran: nothing to look at */
+    compare_trouble(x);
+    s->flow.transforms = x->run->flow->transforms;
+    s->flow.transform_count = x->run->flow->transform_count;
+    return code;
+}
+
+/* ---- decoding alone ---- */
+
+static const char *reason_name(enum reject_reason reason) {
+    static const char *const names[] = {
+#define X(name, text) text,
+        REJECT_REASONS(X)
+#undef X
+    };
+    return names[reason];
+}
+
+static enum err_code decode_batch(struct running *x, struct decoder *decoder,
+                                  const struct sample_batch *b, struct decoded *out,
+                                  struct batch *raw, struct err *err) {
+    enum err_code code = batch_begin(raw, b->meta, err);
+    for (size_t i = 0; code == ERR_NONE && i < b->count; i++) {
+        code = batch_add(raw, b->records[i].bytes, b->records[i].kind, err);
+    }
+    if (code == ERR_NONE) {
+        code = batch_seal(raw, 1, err);
+    }
+    return code == ERR_NONE ? decoder_run(decoder, raw, x->arena, out, err) : code;
+}
+
+static enum err_code collect(struct running *x, const struct decoded *decoded,
+                             struct cell_table *tables, struct reject_groups *groups,
+                             struct err *err) {
+    for (size_t i = 0; i < x->test->decode->stream_count; i++) {
+        const enum err_code code = cells_add_rows(&tables[i], &decoded->streams[i], err);
+        if (code != ERR_NONE) {
+            return code;
+        }
+    }
+    for (size_t i = 0; i < decoded->rejects.count; i++) {
+        const struct reject *r = &decoded->rejects.items[i];
+        add_group(groups, (struct reject_group){
+                              .source = x->test->decode->name,
+                              .transform = "",
+                              .reason = reason_name(r->reason),
+                              .column = r->column != NULL ? r->column : "",
+                              .message = arena_strndup(x->arena, r->message.ptr, r->message.len),
+                              .count = 1});
+    }
+    return ERR_NONE;
+}
+
+static enum err_code run_decode(struct running *x, struct err *err) {
+    const struct flow_source *source = x->test->decode;
+    CLEANUP(sample_release) struct sample sample;
+    CLEANUP(groups_release) struct reject_groups groups = {.count = 0};
+    CLEANUP(batch_release) struct batch raw;
+    struct cell_table *tables = mem_alloc_array(source->stream_count + 1, sizeof *tables);
+    struct decoder *decoder = NULL;
+    batch_init(&raw);
+    sample_init(&sample);
+    for (size_t i = 0; i < source->stream_count; i++) {
+        cells_init(&tables[i], &source->streams[i].spec->schema, NULL, 0, x->arena);
+    }
+    enum err_code code = add_records(x, &sample, err);
+    if (code == ERR_NONE) {
+        code = flow_decoder(source, &decoder, err);
+    }
+    for (size_t i = 0; code == ERR_NONE && i < sample.count; i++) {
+        struct decoded decoded;
+        code = decode_batch(x, decoder, &sample.batches[i], &decoded, &raw, err);
+        if (code == ERR_NONE) {
+            code = collect(x, &decoded, tables, &groups, err);
+        }
+    }
+    if (code == ERR_NONE) {
+        for (size_t i = 0; i < x->test->expect_count; i++) {
+            compare(x, &x->test->expect[i], &tables[x->test->expect[i].stream->index]);
+        }
+        compare_rejects(x, &groups);
+        compare_trouble(x);
+    }
+    decoder_free(decoder);
+    for (size_t i = 0; i < source->stream_count; i++) {
+        cells_release(&tables[i]);
+    }
+    mem_free(tables);
+    return code;
+}
+
+/* ---- one test ---- */
+
+enum err_code case_run_open(struct case_run *r, const struct flow *flow, struct arena *arena,
+                            struct err *err) {
+    *r = (struct case_run){.flow = flow, .arena = arena};
+    r->covered = mem_alloc_array(flow->transform_count + 1, sizeof *r->covered);
+    return scratch_open(&r->scratch, flow, err);
+}
+
+void case_run_close(struct case_run *r) {
+    scratch_close(&r->scratch);
+    mem_free(r->covered);
+    r->covered = NULL;
+}
+
+static int64_t test_now(void *context) {
+    const int64_t *us = context;
+    return *us;
+}
+
+enum err_code case_run_one(struct case_run *r, const struct test_case *test,
+                           struct case_result *out, struct err *err) {
+    *out = (struct case_result){.test = test};
+    int64_t at = test->at_us;
+    const int64_t started = clock_monotonic_us();
+    const struct clock_source fixed = {.now_us = test_now, .context = &at};
+    struct running x = {.run = r, .test = test, .result = out, .arena = r->arena};
+    buf_init(&x.trouble, BUF_TEXT_MAX);
+    if (test->has_at) {
+        clock_install(&fixed);
+    }
+    enum err_code code = test->decode != NULL ? run_decode(&x, err) : run_store(&x, err);
+    if (test->has_at) {
+        clock_install(NULL);
+    }
+    buf_release(&x.trouble);
+    out->duration_us = clock_monotonic_us() - started;
+    return code != ERR_NONE ? err_wrap(err, "test '%s'", test->name) : ERR_NONE;
+}
+
+void case_result_release(struct case_result *r) {
+    mem_free(r->failures);
+    r->failures = NULL;
+    r->failure_count = 0;
+}
