@@ -68,12 +68,46 @@ static const char readme_md[] =
     "    plumb check .             # every mistake that shows without running\n"
     "    plumb run . --once        # read what is there, write %s.db\n"
     "    plumb status .\n"
+    "    plumb test .              # what tests/ says must be true\n"
+    "    plumb prove .             # the same tables, however the records come\n"
     "    plumb rejects list .      # one record is wrong on purpose: its total is a text\n"
     "    plumb audit .             # every row accounted for\n"
     "\n"
     "Look at the result with any SQLite program: `sqlite3 %s.db 'SELECT * FROM customers'`.\n"
     "Put more lines or files into `data/` and run again; `plumb run .` without `--once` waits for "
     "them.\n";
+
+static const char tests_yaml[] =
+    "# What must be true of this flow: `plumb test .` runs it without any source.\n"
+    "tests:\n"
+    "  an-older-state-loses:\n"
+    "    records:                      # of a source, as they would come; one text is one batch\n"
+    "      orders: |\n"
+    "        {\"id\": 1, \"customer\": {\"id\": \"ada\"}, \"total_cents\": 500, \"status\": \"paid\", "
+    "\"updated\": \"2026-01-05T09:10:00Z\"}\n"
+    "        {\"id\": 1, \"customer\": {\"id\": \"ada\"}, \"total_cents\": 500, \"status\": \"open\", "
+    "\"updated\": \"2026-01-05T09:00:00Z\"}\n"
+    "    expect:                       # all rows of these tables; columns not named may be any\n"
+    "      orders:\n"
+    "        - {id: 1, status: paid, total: 500}\n"
+    "      customers:\n"
+    "        - {customer: ada, orders: 1, spent: 500}\n"
+    "  a-total-is-a-number:\n"
+    "    records:\n"
+    "      orders: |\n"
+    "        {\"id\": 1, \"customer\": {\"id\": \"ada\"}, \"total_cents\": \"5,00\", \"status\": \"paid\", "
+    "\"updated\": \"2026-01-05T09:10:00Z\"}\n"
+    "    rejects:\n"
+    "      - {column: total, reason: type}\n"
+    "  open-orders-are-not-spent:\n"
+    "    transform: customers          # this one alone, from rows of the table it reads\n"
+    "    rows:\n"
+    "      orders:\n"
+    "        - {id: 1, customer: ada, total: 500, status: open}\n"
+    "        - {id: 2, customer: ada, total: 300, status: paid}\n"
+    "    expect:\n"
+    "      customers:\n"
+    "        - {customer: ada, orders: 1, spent: 300}\n";
 
 static const char gitignore[] = "*.db\n*.db-wal\n*.db-shm\n*.db-lock\n";
 
@@ -129,6 +163,16 @@ static enum err_code write_file(const char *directory, const char *name, struct 
     return code;
 }
 
+static enum err_code write_tests(const char *directory, struct err *err) {
+    char *tests = file_join(directory, "tests");
+    enum err_code code = file_make_directory(tests, err);
+    if (code == ERR_NONE) {
+        code = write_file(tests, "orders.yaml", STR(tests_yaml), err);
+    }
+    mem_free(tests);
+    return code;
+}
+
 static enum err_code write_flow(const char *directory, const char *name, struct err *err) {
     AUTO_BUF flow = BUF_INIT(BUF_TEXT_MAX);
     AUTO_BUF readme = BUF_INIT(BUF_TEXT_MAX);
@@ -138,6 +182,9 @@ static enum err_code write_flow(const char *directory, const char *name, struct 
     enum err_code code = file_make_directory(data, err);
     if (code == ERR_NONE) {
         code = write_file(data, "orders-1.jsonl", STR(data_jsonl), err);
+    }
+    if (code == ERR_NONE) {
+        code = write_tests(directory, err);
     }
     if (code == ERR_NONE) {
         code = write_file(directory, "README.md", buf_str(&readme), err);

@@ -22,9 +22,15 @@ struct reader {
 
 /* ---- names ---- */
 
+/* Told at the key when the name is one. */
 static enum err_code unknown_name(const struct node *n, const char *kind, struct str name,
                                   const char *const *names, size_t count, struct err *err) {
-    return read_unknown(n, kind, name, names, count, err);
+    struct node at = *n;
+    if (n->key != NULL && str_equal_c(name, n->key)) {
+        at.line = n->key_line;
+        at.column = n->key_column;
+    }
+    return read_unknown(&at, kind, name, names, count, err);
 }
 
 static enum err_code find_table(const struct reader *r, const struct node *n,
@@ -175,7 +181,7 @@ static enum err_code read_row(const struct reader *r, const struct case_rows *ro
             for (size_t i = 0; i < schema->count; i++) {
                 names[i] = schema->columns[i].name;
             }
-            return node_unknown_key(item, rows->node->key, names, schema->count, err);
+            return unknown_name(item, "column", str_of(item->key), names, schema->count, err);
         }
         const enum err_code code =
             read_cell(r, item, &schema->columns[column], &cells[column], &sql[column], err);

@@ -135,6 +135,13 @@ static void tell_unexpected(struct running *x, const struct case_rows *rows,
 }
 
 static void compare(struct running *x, const struct case_rows *rows, struct cell_table *got) {
+    /* First, while no row is taken. */
+    for (size_t i = 0; i < rows->absent_count; i++) {
+        if (partner(rows, got, rows->absent[i].cells) != NULL) {
+            (void)fail(x, rows->absent[i].node->line,
+                       row_name(x, rows, rows->absent[i].cells, "is there, and must not be"));
+        }
+    }
     for (size_t i = 0; i < rows->count; i++) {
         struct cell_row *row = partner(rows, got, rows->rows[i].cells);
         if (row == NULL) {
@@ -144,12 +151,6 @@ static void compare(struct running *x, const struct case_rows *rows, struct cell
         }
         compare_row(x, rows, &rows->rows[i], row->cells);
         row->place = -1;
-    }
-    for (size_t i = 0; i < rows->absent_count; i++) {
-        if (partner(rows, got, rows->absent[i].cells) != NULL) {
-            (void)fail(x, rows->absent[i].node->line,
-                       row_name(x, rows, rows->absent[i].cells, "is there, and must not be"));
-        }
     }
     if (!rows->some) {
         tell_unexpected(x, rows, got);
@@ -220,7 +221,8 @@ static void compare_rejects(struct running *x, struct reject_groups *groups) {
         }
         const char *by = g->transform[0] != '\0' ? g->transform : "decoding";
         (void)fail(x, x->test->node->key_line,
-                   arena_printf(x->arena, "%lld of %s rejected by %s, and not expected: %s%s%s: %s",
+                   arena_printf(x->arena,
+                                "%lld of %s rejected by %s (%s%s%s), and not expected: %s",
                                 (long long)g->count, g->source, by, g->reason,
                                 g->column[0] != '\0' ? " of " : "", g->column, g->message));
     }

@@ -46,3 +46,56 @@ def test_what_check_sees_needs_no_run(plumb, make_flow, data, name):
     directory = make_flow({"flow.yaml": text})
     result = plumb.run("check", directory, env={"DATA": data})
     assert result.code == 78 and word in result.stderr and "flow.yaml:" in result.stderr
+
+
+def test_an_old_batch_that_comes_late_is_only_tried_when_asked(plumb, ran):
+    directory, env = ran(RIGHT["one-file-in-order"])
+    assert prove(plumb, directory, env)[0] == 0
+    code, report = prove(plumb, directory, env, "--late")
+    assert code == 3 and report["findings"][0]["trial"] == "late" and report["findings"][0]["transform"] == "last_hit"
+    assert len(report["notes"]) == 1 and "`last_hit` has no latest_by" in report["notes"][0]
+
+
+def test_the_store_is_only_read(plumb, ran):
+    directory, env = ran(RIGHT["join"])
+    before = (directory / "proved.db").read_bytes()
+    names = sorted(path.name for path in directory.iterdir())
+    assert prove(plumb, directory, env)[0] == 0
+    assert (directory / "proved.db").read_bytes() == before
+    after = sorted(path.name for path in directory.iterdir())
+    assert [name for name in after if not name.endswith(("-shm", "-wal"))] == names
+
+
+def test_newest_and_oldest_batches_are_taken(plumb, ran):
+    directory, env = ran(RIGHT["states-kept"])
+    result = plumb.ok("prove", directory, "--json", "--batches", 2, "--oldest", env=env, cwd=directory)
+    assert json.loads(result.stdout)["records"] == 10
+    assert plumb.run("prove", directory, "--batches", 0, env=env).code == 2
+
+
+def test_records_may_come_from_a_file(plumb, make_flow, data, tmp_path):
+    directory = make_flow({"flow.yaml": WRONG["forgotten-keys"][0]})
+    env = {"DATA": data}
+    result = plumb.run("prove", directory, env=env)
+    assert result.code == 78 and "no store" in result.stderr
+    code, report = prove(plumb, directory, env, "--file", data / "people-0.csv")
+    assert (code, report["findings"][0]["transform"], report["batches"]) == (3, "mentors", 1)
+    two = make_flow({"flow.yaml": RIGHT["join"]}, name="two")
+    result = plumb.run("prove", two, "--file", data / "people-0.csv", env=env)
+    assert result.code == 78 and "say which source" in result.stderr
+    assert prove(plumb, two, env, "--file", f"people={data / 'people-0.csv'}")[0] == 0
+    (tmp_path / "empty.csv").write_text("id,name,country,mentor,seen\n")
+    result = plumb.run("prove", two, "--file", f"people={tmp_path / 'empty.csv'}", env=env)
+    assert result.code == 78 and "no records" in result.stderr
+
+
+def test_it_is_told_in_words(plumb, ran):
+    directory, env = ran(WRONG["no-order"][0])
+    result = plumb.run("prove", directory, "--batches", 100, env=env, cwd=directory)
+    assert result.code == 3
+    for words in ("FOUND  `people` keeps the last record that came for a key", "2 records in 2 batches are enough",
+                  "What to do: name the column", "undisturbed", "2 of 14 ways to run it give something else"):
+        assert words in result.stdout
+    directory.joinpath("flow.yaml").write_text(RIGHT["csv"])
+    plumb.ok("replay", directory, env=env, cwd=directory)
+    assert "PASS  14 ways to run it" in plumb.ok("prove", directory, "--batches", 100, env=env, cwd=directory).stdout
