@@ -12,11 +12,11 @@
 #include "cli/output.h"
 #include "trial/prove.h"
 
-#define RECORDS_SHOWN    6
-#define RECORD_COLUMNS   150
-#define FILE_BYTES_MAX   SAMPLE_BYTES_MAX
-#define FILE_BATCH_ROWS  500
-#define TITLE_COLUMNS    48
+#define RECORDS_SHOWN   6
+#define RECORD_COLUMNS  150
+#define FILE_BYTES_MAX  SAMPLE_BYTES_MAX
+#define FILE_BATCH_ROWS 500
+#define TITLE_COLUMNS   48
 
 static const struct command_option options[] = {
     {"batches", "N", "Take the newest N staged batches (20)."},
@@ -81,8 +81,7 @@ static enum err_code sample_of_file(struct proving *p, const char *given, struct
 
 /* Of a flow that has not run there is no store, and no reference rows. */
 static enum err_code open_flow(struct proving *p, bool needs_store, struct err *err) {
-    enum err_code code =
-        flow_load(p->call->arguments[0], p->call->registry, &p->opened.flow, err);
+    enum err_code code = flow_load(p->call->arguments[0], p->call->registry, &p->opened.flow, err);
     if (code != ERR_NONE) {
         return code;
     }
@@ -274,9 +273,9 @@ static int print_text(const struct proving *p, int exit_code) {
                    "same each time (%s).\n",
                    counts[TRIAL_PASSED], proof->runs, proof->tables, rows, duration);
     } else {
-        output_add(&out, "\n%zu of %zu ways to run it give something else (%" PRId64 " runs, %s).\n",
-                   counts[TRIAL_FOUND], counts[TRIAL_PASSED] + counts[TRIAL_FOUND], proof->runs,
-                   duration);
+        output_add(
+            &out, "\n%zu of %zu ways to run it give something else (%" PRId64 " runs, %s).\n",
+            counts[TRIAL_FOUND], counts[TRIAL_PASSED] + counts[TRIAL_FOUND], proof->runs, duration);
     }
     return output_flush(&out, exit_code);
 }

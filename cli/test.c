@@ -178,8 +178,7 @@ static int print_text(const struct test_session *s, const struct facts *coverage
     output_add(&out, "\n");
     output_styled(&out, failed == 0 ? STYLE_GOOD : STYLE_BAD, "%zu of %zu tests passed",
                   s->count - failed, s->count);
-    output_add(&out, "; %zu of %zu transforms gave rows in them.\n", ran,
-               s->flow->transform_count);
+    output_add(&out, "; %zu of %zu transforms gave rows in them.\n", ran, s->flow->transform_count);
     return output_flush(&out, exit_code);
 }
 

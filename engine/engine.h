@@ -40,8 +40,9 @@ struct run_options {
     bool once;          /* drain what is there and return */
     bool staged;        /* apply what is staged, as it is: sources are not asked (with `once`) */
     int64_t batch_rows; /* > 0: every batch has this many records; 0: adaptive */
-    int64_t turn_rows;  /* > 0: staged batches share a turn up to so many rows (1: each has its own) */
-    bool reversed;      /* SQL that names no order reads rows the other way round (trial/) */
+    int64_t
+        turn_rows; /* > 0: staged batches share a turn up to so many rows (1: each has its own) */
+    bool reversed; /* SQL that names no order reads rows the other way round (trial/) */
     /* Asked between turns; true ends the run after the present one. */
     bool (*stop)(void *context);
     /* Called after each turn, at most every 100 ms; for progress on a terminal. May be NULL. */

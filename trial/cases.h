@@ -31,7 +31,7 @@
 struct case_row {
     const struct node *node;
     const struct str *cells; /* [schema->count] as cell_text; ptr NULL: not named */
-    const struct str *sql;   /* [schema->count] the same as SQL literals, when they are given rows */
+    const struct str *sql; /* [schema->count] the same as SQL literals, when they are given rows */
 };
 
 struct case_rows {
@@ -39,7 +39,7 @@ struct case_rows {
     const struct flow_stream *stream; /* of decode */
     const struct schema *schema;
     const struct node *node;
-    bool some; /* only those with the given keys are looked at */
+    bool some;                      /* only those with the given keys are looked at */
     struct case_row *rows, *absent; /* in the arena */
     size_t count, absent_count;
 };
@@ -105,8 +105,8 @@ struct case_result {
 };
 
 struct covered {
-    int64_t tests; /* in which it gave at least one row */
-    int64_t rows;  /* of all tests together */
+    int64_t tests;     /* in which it gave at least one row */
+    int64_t rows;      /* of all tests together */
     int64_t looked_at; /* tests that say what its table must hold */
 };
 

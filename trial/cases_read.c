@@ -40,8 +40,9 @@ static enum err_code find_table(const struct reader *r, const struct node *n,
     for (size_t i = 0; i < r->flow->table_count; i++) {
         names[i] = r->flow->tables[i].name;
     }
-    return *out != NULL ? ERR_NONE
-                        : unknown_name(n, "table", str_of(n->key), names, r->flow->table_count, err);
+    return *out != NULL
+               ? ERR_NONE
+               : unknown_name(n, "table", str_of(n->key), names, r->flow->table_count, err);
 }
 
 static enum err_code find_source(const struct reader *r, const struct node *n, const char *name,
@@ -136,9 +137,8 @@ static enum err_code check_json(const struct node *n, struct str text, struct er
                             : node_error(n, err, "'%s' is not JSON: %s", n->key, why.message);
 }
 
-static enum err_code read_cell(const struct reader *r, const struct node *n,
-                               const struct column *c, struct str *cell, struct str *sql,
-                               struct err *err) {
+static enum err_code read_cell(const struct reader *r, const struct node *n, const struct column *c,
+                               struct str *cell, struct str *sql, struct err *err) {
     struct value v = {.type = c->type, .is_null = true};
     if (n->kind != NODE_SCALAR) {
         return node_error(n, err, "'%s' must be a single value, not %s; JSON is written as text",
@@ -198,7 +198,8 @@ static enum err_code check_key(const struct case_rows *rows, const struct case_r
                                struct err *err) {
     for (size_t i = 0; rows->table != NULL && i < rows->table->key_count; i++) {
         if (row->cells[rows->table->key[i]].ptr == NULL) {
-            return node_error(row->node, err, "the row does not name '%s', which is of the key of '%s'",
+            return node_error(row->node, err,
+                              "the row does not name '%s', which is of the key of '%s'",
                               rows->schema->columns[rows->table->key[i]].name, rows->table->name);
         }
     }
@@ -320,8 +321,8 @@ static enum err_code check_batches(const struct node *n, struct err *err) {
     return code;
 }
 
-static enum err_code read_records(const struct reader *r, struct test_case *t,
-                                  const struct node *n, struct err *err) {
+static enum err_code read_records(const struct reader *r, struct test_case *t, const struct node *n,
+                                  struct err *err) {
     if (n->kind != NODE_MAP) {
         return node_error(n, err, "'records' must be a map of sources, not %s", node_kind_name(n));
     }
@@ -352,9 +353,8 @@ static enum err_code read_reason(const struct node *n, const char **out, struct 
             return ERR_NONE;
         }
     }
-    return code == ERR_NONE
-               ? unknown_name(n, "reason", n->text, reasons, ARRAY_COUNT(reasons), err)
-               : code;
+    return code == ERR_NONE ? unknown_name(n, "reason", n->text, reasons, ARRAY_COUNT(reasons), err)
+                            : code;
 }
 
 static enum err_code read_reject(const struct reader *r, const struct node *n,
@@ -386,8 +386,8 @@ static enum err_code read_reject(const struct reader *r, const struct node *n,
     return code;
 }
 
-static enum err_code read_rejects(const struct reader *r, struct test_case *t,
-                                  const struct node *n, struct err *err) {
+static enum err_code read_rejects(const struct reader *r, struct test_case *t, const struct node *n,
+                                  struct err *err) {
     if (n->kind != NODE_LIST) {
         return node_error(n, err, "'rejects' must be a list, not %s", node_kind_name(n));
     }
@@ -429,13 +429,13 @@ static enum err_code read_at(struct test_case *t, const struct node *n, struct e
     return ERR_NONE;
 }
 
-static enum err_code check_whole(const struct test_case *t, const struct node *n,
-                                 struct err *err) {
+static enum err_code check_whole(const struct test_case *t, const struct node *n, struct err *err) {
     if (t->records_count == 0 && t->given_count == 0) {
         return node_key_error(n, err, "the test gives nothing: write records: or rows:");
     }
     if (t->expect_count == 0 && t->reject_count == 0 && t->error == NULL) {
-        return node_key_error(n, err, "the test expects nothing: write expect:, rejects: or error:");
+        return node_key_error(n, err,
+                              "the test expects nothing: write expect:, rejects: or error:");
     }
     if (t->decode != NULL && t->given_count > 0) {
         return node_key_error(n, err, "decoding reads records, no rows");

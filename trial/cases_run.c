@@ -37,8 +37,7 @@ static const char *shown(const struct running *x, const struct column *c, struct
     return arena_strndup(x->arena, buf_c(&out), out.len);
 }
 
-static void add_cell(struct failure *f, const char *column, const char *expected,
-                     const char *got) {
+static void add_cell(struct failure *f, const char *column, const char *expected, const char *got) {
     if (f->cell_count < FAILURE_CELLS_MAX) {
         f->cells[f->cell_count].column = column;
         f->cells[f->cell_count].expected = expected;
@@ -343,13 +342,12 @@ static void compare_trouble(struct running *x) {
     const char *wanted = x->test->error;
     const char *got = x->trouble.len > 0 ? buf_c(&x->trouble) : NULL;
     if (wanted != NULL && (got == NULL || strstr(got, wanted) == NULL)) {
-        struct failure *f = fail(x, node_get(x->test->node, "error")->line,
-                                 "error: not the one that is expected");
+        struct failure *f =
+            fail(x, node_get(x->test->node, "error")->line, "error: not the one that is expected");
         add_cell(f, "error", wanted,
                  got != NULL ? arena_strdup(x->arena, got) : "everything worked");
     } else if (wanted == NULL && got != NULL) {
-        (void)fail(x, x->test->node->key_line,
-                   arena_printf(x->arena, "the run fails: %s", got));
+        (void)fail(x, x->test->node->key_line, arena_printf(x->arena, "the run fails: %s", got));
     }
 }
 

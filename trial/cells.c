@@ -12,8 +12,7 @@
 
 void cells_init(struct cell_table *t, const struct schema *schema, const size_t *key,
                 size_t key_count, struct arena *arena) {
-    *t = (struct cell_table){
-        .schema = schema, .key = key, .key_count = key_count, .arena = arena};
+    *t = (struct cell_table){.schema = schema, .key = key, .key_count = key_count, .arena = arena};
 }
 
 void cells_release(struct cell_table *t) {
@@ -51,8 +50,8 @@ void cells_add(struct cell_table *t, const struct str *cells, int64_t place) {
         t->capacity = t->capacity > 0 ? t->capacity * 2 : 64;
         t->rows = mem_realloc(t->rows, t->capacity * sizeof *t->rows);
     }
-    t->rows[t->count++] = (struct cell_row){
-        cells, {arena_strndup(t->arena, buf_c(&key), key.len), key.len}, place};
+    t->rows[t->count++] =
+        (struct cell_row){cells, {arena_strndup(t->arena, buf_c(&key), key.len), key.len}, place};
 }
 
 enum err_code cells_add_rows(struct cell_table *t, const struct rows *rows, struct err *err) {

@@ -95,8 +95,7 @@ static const char reject_sql[] =
     "JOIN _plumb_batches b ON b.id = r.batch JOIN _plumb_partitions p ON p.id = b.partition";
 
 static enum err_code compare_rejects(const struct pair *p, const struct flow *flow,
-                                     struct arena *arena, struct difference *out,
-                                     struct err *err) {
+                                     struct arena *arena, struct difference *out, struct err *err) {
     AUTO_CELLS a;
     AUTO_CELLS b;
     cells_init(&a, &reject_schema, NULL, 0, arena);

@@ -6,9 +6,9 @@
 
 #include "base/clock.h"
 
-#define BASE       "a"
-#define OTHER      "b"
-#define NOTES_MAX  64
+#define BASE      "a"
+#define OTHER     "b"
+#define NOTES_MAX 64
 
 struct proving {
     const struct flow *flow;
@@ -84,8 +84,9 @@ static enum err_code note_failed_keys(struct proving *p, struct store *store,
     }
     if (code == ERR_NONE && has_row && store_column_i64(st, 0) > 0) {
         const struct str why = store_column_str(st, 1);
-        note(p->proof, arena_printf(&p->proof->arena, "`%s` fails on %lld keys, which have no rows: %.*s",
-                                    t->name, (long long)store_column_i64(st, 0), STR_FMT(why)));
+        note(p->proof,
+             arena_printf(&p->proof->arena, "`%s` fails on %lld keys, which have no rows: %.*s",
+                          t->name, (long long)store_column_i64(st, 0), STR_FMT(why)));
     }
     store_statement_free(st);
     return code;
@@ -135,8 +136,8 @@ static enum err_code keep(struct proving *p, const struct trial *t, struct diffe
         p->options->progress(p->options->context, "looking for the smallest counter-example");
     }
     struct finding f = {.trial = *t, .difference = *d, .also = ""};
-    enum err_code code = shrink(t, &p->scratch, p->sample, &proof->arena, &f.part, &f.difference,
-                                err);
+    enum err_code code =
+        shrink(t, &p->scratch, p->sample, &proof->arena, &f.part, &f.difference, err);
     words_for(t, &f.difference, &proof->arena, &f.what, &f.advice);
     proof->findings =
         mem_realloc(proof->findings, (proof->finding_count + 1) * sizeof *proof->findings);
@@ -144,11 +145,12 @@ static enum err_code keep(struct proving *p, const struct trial *t, struct diffe
     return code;
 }
 
-static enum err_code try_once(struct proving *p, const struct trial *t,
-                              struct trial_result *result, struct err *err) {
+static enum err_code try_once(struct proving *p, const struct trial *t, struct trial_result *result,
+                              struct err *err) {
     struct difference d;
     result->runs++;
-    enum err_code code = trial_do(t, &p->scratch, p->sample, BASE, OTHER, &p->proof->arena, &d, err);
+    enum err_code code =
+        trial_do(t, &p->scratch, p->sample, BASE, OTHER, &p->proof->arena, &d, err);
     if (code != ERR_NONE || !d.found) {
         return code;
     }
@@ -187,8 +189,8 @@ static enum err_code try_all(struct proving *p, struct err *err) {
         if (p->options->progress != NULL) {
             p->options->progress(p->options->context, t->title);
         }
-        enum err_code code = t->kind == TRIAL_KILL ? try_kills(p, t, result, err)
-                                                   : try_once(p, t, result, err);
+        enum err_code code =
+            t->kind == TRIAL_KILL ? try_kills(p, t, result, err) : try_once(p, t, result, err);
         if (code != ERR_NONE) {
             return err_wrap(err, "%s", t->title);
         }
@@ -201,8 +203,8 @@ enum err_code prove(const struct flow *flow, const struct sample *sample,
     *out = (struct proof){.runs = 0};
     arena_init(&out->arena, PROVE_ARENA_BYTES);
     const int64_t started = clock_monotonic_us();
-    CLEANUP(close_proving) struct proving p = {
-        .flow = flow, .sample = sample, .options = options, .proof = out};
+    CLEANUP(close_proving)
+    struct proving p = {.flow = flow, .sample = sample, .options = options, .proof = out};
     enum err_code code = scratch_open(&p.scratch, flow, err);
     if (code == ERR_NONE) {
         code = trial_baseline(&p.scratch, BASE, sample, err);

@@ -269,9 +269,8 @@ size_t sample_group(struct sample *s) {
     for (size_t i = 0; i < s->count; i++) {
         struct sample_batch *b = &s->batches[i];
         size_t group = 0;
-        while (group < groups &&
-               (s->batches[firsts[group]].source != b->source ||
-                strcmp(s->batches[firsts[group]].partition, b->partition) != 0)) {
+        while (group < groups && (s->batches[firsts[group]].source != b->source ||
+                                  strcmp(s->batches[firsts[group]].partition, b->partition) != 0)) {
             group++;
         }
         if (group == groups) {

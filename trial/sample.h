@@ -11,11 +11,11 @@
 
 #include "store/store.h"
 
-#define SAMPLE_RECORDS_MAX    20000
-#define SAMPLE_BYTES_MAX      ((size_t)64 << 20)
-#define SAMPLE_ARENA_BYTES    ((size_t)512 << 20)
-#define REFERENCE_BYTES_MAX   ((size_t)64 << 20) /* of all reference tables, as SQL text */
-#define SAMPLE_BATCHES_CHUNK  64
+#define SAMPLE_RECORDS_MAX   20000
+#define SAMPLE_BYTES_MAX     ((size_t)64 << 20)
+#define SAMPLE_ARENA_BYTES   ((size_t)512 << 20)
+#define REFERENCE_BYTES_MAX  ((size_t)64 << 20) /* of all reference tables, as SQL text */
+#define SAMPLE_BATCHES_CHUNK 64
 
 struct sample_record {
     struct str bytes;

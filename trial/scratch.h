@@ -12,10 +12,10 @@
 #define SCRATCH_NAME_BYTES 64
 
 struct scratch {
-    struct flow flow;  /* its store is the scratch store at hand */
-    char *directory;   /* owned */
-    char *store;       /* owned: flow.store */
-    int64_t runs;      /* how often the engine ran */
+    struct flow flow;   /* its store is the scratch store at hand */
+    char *directory;    /* owned */
+    char *store;        /* owned: flow.store */
+    int64_t runs;       /* how often the engine ran */
     int64_t last_steps; /* durable steps of the last run */
 };
 

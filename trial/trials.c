@@ -7,7 +7,7 @@
 
 #define COPY           "copy"
 #define COPY_BYTES_MAX ((size_t)2 << 30)
-#define OTHER_ZONE     "XXX-11:30" /* no place has it, so it is never the one the run is in */
+#define OTHER_ZONE     "ZZZ-11:30" /* no place has it, so it is never the one the run is in */
 
 const struct trial trials[] = {
     {TRIAL_AGAIN, "again", "run a second time", 0, 0},
@@ -356,9 +356,8 @@ static enum err_code copy_store(struct scratch *s, const char *from, const char 
     enum err_code code = file_read_all(s->store + strlen("sqlite:"), &bytes, err);
     scratch_use(s, to);
     scratch_clear(s);
-    return code == ERR_NONE
-               ? file_write_atomic(s->store + strlen("sqlite:"), buf_str(&bytes), err)
-               : code;
+    return code == ERR_NONE ? file_write_atomic(s->store + strlen("sqlite:"), buf_str(&bytes), err)
+                            : code;
 }
 
 /* ---- by hand ---- */
@@ -367,13 +366,14 @@ static enum err_code copy_store(struct scratch *s, const char *from, const char 
 static enum err_code add_rows_by_hand(struct store *store, const struct flow_table *t,
                                       struct buf *out, struct buf *back, struct err *err) {
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
-    buf_addf(&sql,
-             "SELECT 'SELECT ''INSERT INTO \"%s\" VALUES('' || ' || group_concat('quote(\"' || name "
-             "|| '\")', ' || '','' || ') || ' || '');'', ''DELETE FROM \"%s\" WHERE '' || ' || "
-             "group_concat(CASE WHEN pk > 0 THEN '''\"' || name || '\" = '' || quote(\"' || name "
-             "|| '\")' END, ' || '' AND '' || ') || ' || '';'' FROM \"%s\"' FROM "
-             "pragma_table_info('%s')",
-             t->name, t->name, t->name, t->name);
+    buf_addf(
+        &sql,
+        "SELECT 'SELECT ''INSERT INTO \"%s\" VALUES('' || ' || group_concat('quote(\"' || name "
+        "|| '\")', ' || '','' || ') || ' || '');'', ''DELETE FROM \"%s\" WHERE '' || ' || "
+        "group_concat(CASE WHEN pk > 0 THEN '''\"' || name || '\" = '' || quote(\"' || name "
+        "|| '\")' END, ' || '' AND '' || ') || ' || '';'' FROM \"%s\"' FROM "
+        "pragma_table_info('%s')",
+        t->name, t->name, t->name, t->name);
     struct store_statement *st = NULL;
     bool has_row = false;
     enum err_code code = store_prepare(store, buf_c(&sql), &st, err);

@@ -25,8 +25,9 @@ static struct words of_map(const struct trial *t, const struct flow_transform *m
         return m->latest_by_count == 0
                    ? (struct words){"lets an old record that comes again win over a newer one",
                                     "name the column that tells which record is newer: latest_by"}
-                   : (struct words){"makes something else of a record that comes twice",
-                                    "add a column to latest_by that tells records of one key apart"};
+                   : (struct words){
+                         "makes something else of a record that comes twice",
+                         "add a column to latest_by that tells records of one key apart"};
     case TRIAL_ZONE:
         return (struct words){"depends on the time zone of the machine",
                               "a modifier of a date function comes from the data and is "

@@ -34,8 +34,8 @@ static void keep_step(sqlite3_context *context, int argc, sqlite3_value **argv) 
     }
     k->values[k->first + k->count++] = sqlite3_value_double(argv[0]);
     if (type == SQLITE_INTEGER) {
-        k->overflows =
-            k->overflows || __builtin_add_overflow(k->whole, sqlite3_value_int64(argv[0]), &k->whole);
+        k->overflows = k->overflows ||
+                       __builtin_add_overflow(k->whole, sqlite3_value_int64(argv[0]), &k->whole);
     } else {
         k->reals++;
     }
@@ -51,9 +51,8 @@ static void keep_inverse(sqlite3_context *context, int argc, sqlite3_value **arg
     k->first++;
     k->count--;
     if (type == SQLITE_INTEGER) {
-        k->overflows =
-            __builtin_sub_overflow(k->whole, sqlite3_value_int64(argv[0]), &k->whole) ||
-            k->overflows;
+        k->overflows = __builtin_sub_overflow(k->whole, sqlite3_value_int64(argv[0]), &k->whole) ||
+                       k->overflows;
     } else {
         k->reals--;
     }

@@ -11,7 +11,7 @@ import time
 import pytest
 from conftest import ROOT
 
-COMMANDS = ["init", "check", "run", "status", "rejects", "audit", "replay", "list", "help", "schema", "docs", "version"]
+COMMANDS = ["init", "check", "run", "status", "rejects", "audit", "prove", "test", "replay", "list", "help", "schema", "docs", "version"]
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_the_reference_in_the_repository_is_what_the_program_writes(plumb, tmp_p
 # ---- init ----
 
 def test_init_writes_a_flow_that_runs_and_audits(plumb, hello, dump):
-    assert sorted(path.name for path in hello.iterdir()) == [".gitignore", "README.md", "data", "flow.yaml"]
+    assert sorted(path.name for path in hello.iterdir()) == [".gitignore", "README.md", "data", "flow.yaml", "tests"]
     plumb.ok("check", hello)
     plumb.ok("run", hello, "--once")
     assert dump(hello / "hello.db")["customers"] == [("ada", 2, 1950)]
