@@ -119,7 +119,7 @@ static enum err_code take_sample(struct proving *p, int64_t batches, struct err 
                        "takes them from a file");
     }
     (void)sample_group(&p->sample);
-    return code;
+    return code == ERR_NONE ? sample_tie(&p->sample, err) : code;
 }
 
 /* ---- text ---- */

@@ -57,7 +57,7 @@ static enum err_code copy_records(struct sample *s, const struct batch *b, struc
     for (uint32_t i = 0; code == ERR_NONE && i < b->count; i++) {
         const struct record r = batch_record(b, i);
         code = arena_copy(&s->arena, r.bytes, &raw, err);
-        records[i] = (struct sample_record){raw, r.kind, out->first_record + i};
+        records[i] = (struct sample_record){raw, r.kind, out->first_record + i, false};
     }
     out->records = records;
     out->count = b->count;
@@ -234,7 +234,7 @@ enum err_code sample_add_text(struct sample *s, const struct flow_source *source
     struct sample_record *records = room;
     struct str record;
     for (size_t i = 0; frame_next(kept, csv, &at, &record); i++) {
-        records[i] = (struct sample_record){record, RECORD_WHOLE, b.first_record + (int64_t)i};
+        records[i] = (struct sample_record){record, RECORD_WHOLE, b.first_record + (int64_t)i, false};
     }
     b.records = records;
     *batch_new(s) = b;

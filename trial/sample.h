@@ -20,7 +20,8 @@
 struct sample_record {
     struct str bytes;
     enum record_kind kind;
-    int64_t number; /* in its partition; of given texts its line */
+    int64_t number; /* in its partition */
+    bool is_tied;   /* needs the one before it in its batch: they are never parted (sample_tie) */
 };
 
 struct sample_batch {
@@ -62,6 +63,8 @@ MUST_CHECK enum err_code sample_add_text(struct sample *s, const struct flow_sou
 /* Cuts the texts added into batches of so many records. */
 void sample_cut(struct sample *s, size_t rows);
 
+/* Finds the records that need what comes before them in their batch. */
+MUST_CHECK enum err_code sample_tie(struct sample *s, struct err *err);
 /* Numbers the partitions, in the order in which they appear; how many there are. */
 size_t sample_group(struct sample *s);
 

@@ -80,7 +80,7 @@ static void close_place(struct place *p) {
 static struct sample_batch batch_of(const struct flow_source *source, int64_t first, size_t count,
                                     int64_t taken_back, struct sample_record *records) {
     for (size_t i = 0; i < count; i++) {
-        records[i] = (struct sample_record){STR("{}"), RECORD_WHOLE, first + (int64_t)i};
+        records[i] = (struct sample_record){STR("{}"), RECORD_WHOLE, first + (int64_t)i, false};
     }
     return (struct sample_batch){.source = source,
                                  .partition = "p",

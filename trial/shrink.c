@@ -35,8 +35,10 @@ static void choose(const struct sample *from, const struct choice *c, struct are
         if (c->of_records) {
             struct sample_record *records = arena_new(arena, (b->count + 1) * sizeof *records);
             part.count = 0;
+            bool lead = true; /* what others hang on is kept */
             for (size_t k = 0; k < b->count; k++, record++) {
-                if (c->keep[record]) {
+                lead = b->records[k].is_tied ? lead : c->keep[record];
+                if (c->keep[record] && lead) {
                     records[part.count++] = b->records[k];
                 }
             }

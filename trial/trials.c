@@ -127,7 +127,10 @@ static void deliver_split(const struct sample *s, size_t rows, struct deliveries
         const struct sample_batch *b = &s->batches[i];
         size_t low = 0;
         do {
-            const size_t high = b->count - low > rows ? low + rows : b->count;
+            size_t high = b->count - low > rows ? low + rows : b->count;
+            while (high < b->count && b->records[high].is_tied) {
+                high++;
+            }
             deliveries_add(d, b, low, high);
             low = high;
         } while (low < b->count);
