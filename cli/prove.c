@@ -70,7 +70,8 @@ static enum err_code sample_of_file(struct proving *p, const char *given, struct
         code = file_read_all(path, &text, err);
     }
     if (code == ERR_NONE) {
-        code = sample_add_text(&p->sample, source, path, buf_str(&text), err);
+        code =
+            sample_add_text(&p->sample, source, path, (struct str){.len = 0}, buf_str(&text), err);
     }
     if (code == ERR_NONE) {
         sample_cut(&p->sample, FILE_BATCH_ROWS);

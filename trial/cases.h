@@ -4,7 +4,7 @@
  *       a-later-state-wins:
  *         at: 2026-01-05T10:00:00Z        what the clock says (nothing in SQL can ask it)
  *         records:                        raw records of a source: one text is one batch
- *           orders: |
+ *           orders: |                  (or {meta: what the source keeps beside them, text: ...})
  *             {"id": 1, "status": "open"}
  *         rows: {regions: [{country: AT, region: east}]}     rows that are there before
  *         transform: orders               this one alone; without it the whole flow

@@ -309,14 +309,29 @@ static enum err_code read_expect(const struct reader *r, struct test_case *t, co
     return ERR_NONE;
 }
 
-static enum err_code check_batches(const struct node *n, struct err *err) {
+/* A text, or with what the source keeps beside it. */
+static enum err_code check_batch(const struct node *n, struct err *err) {
+    static const char *const known[] = {"meta", "text"};
     const char *text = NULL;
-    if (n->kind != NODE_LIST) {
+    if (n->kind != NODE_MAP) {
         return read_text(n, &text, err);
+    }
+    enum err_code code = read_map(n, "a batch", known, ARRAY_COUNT(known), err);
+    for (size_t i = 0; code == ERR_NONE && i < ARRAY_COUNT(known); i++) {
+        const struct node *part = node_get(n, known[i]);
+        code = part != NULL ? read_text(part, &text, err)
+                            : node_error(n, err, "the batch has no '%s'", known[i]);
+    }
+    return code;
+}
+
+static enum err_code check_batches(const struct node *n, struct err *err) {
+    if (n->kind != NODE_LIST) {
+        return check_batch(n, err);
     }
     enum err_code code = read_list(n, err);
     for (const struct node *item = n->first; code == ERR_NONE && item != NULL; item = item->next) {
-        code = read_text(item, &text, err);
+        code = check_batch(item, err);
     }
     return code;
 }

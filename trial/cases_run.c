@@ -5,227 +5,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "trial/cases.h"
+#include "trial/cases_internal.h"
 
 #define PARTITION "tests"
-
-struct running {
-    struct case_run *run;
-    const struct test_case *test;
-    struct case_result *result;
-    struct arena *arena;
-    struct buf trouble; /* what the run failed with, "" if it did not */
-};
-
-/* ---- what failed ---- */
-
-static struct failure *fail(struct running *x, int line, const char *what) {
-    static struct failure more; /* beyond FAILURES_MAX: counted nowhere, told by nobody */
-    struct case_result *r = x->result;
-    if (r->failure_count == FAILURES_MAX) {
-        return &more;
-    }
-    r->failures = mem_realloc(r->failures, (r->failure_count + 1) * sizeof *r->failures);
-    struct failure *f = &r->failures[r->failure_count++];
-    *f = (struct failure){.line = line, .what = what};
-    return f;
-}
-
-static const char *shown(const struct running *x, const struct column *c, struct str cell) {
-    AUTO_BUF out = BUF_INIT(BUF_TEXT_MAX);
-    cell_show(c, cell, &out);
-    return arena_strndup(x->arena, buf_c(&out), out.len);
-}
-
-static void add_cell(struct failure *f, const char *column, const char *expected, const char *got) {
-    if (f->cell_count < FAILURE_CELLS_MAX) {
-        f->cells[f->cell_count].column = column;
-        f->cells[f->cell_count].expected = expected;
-        f->cells[f->cell_count++].got = got;
-    }
-}
-
-/* "orders, id 1" or, without a key, the cells that are named. */
-static const char *row_name(const struct running *x, const struct case_rows *rows,
-                            const struct str *cells, const char *what) {
-    AUTO_BUF out = BUF_INIT(BUF_TEXT_MAX);
-    const size_t keys = rows->table != NULL ? rows->table->key_count : 0;
-    buf_addf(&out, "%s, ", rows->node->key);
-    const size_t start = out.len;
-    for (size_t k = 0; k < (keys > 0 ? keys : rows->schema->count); k++) {
-        const size_t i = keys > 0 ? rows->table->key[k] : k;
-        if (cells[i].ptr != NULL) {
-            buf_addf(&out, "%s%s ", out.len > start ? ", " : "", rows->schema->columns[i].name);
-            cell_show(&rows->schema->columns[i], cells[i], &out);
-        }
-    }
-    buf_addf(&out, ": %s", what);
-    return arena_strndup(x->arena, buf_c(&out), out.len);
-}
-
-/* ---- comparing ---- */
-
-static bool row_matches(const struct schema *schema, const struct str *wanted,
-                        const struct str *got) {
-    for (size_t i = 0; i < schema->count; i++) {
-        if (wanted[i].ptr != NULL && !str_equal(wanted[i], got[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool key_matches(const struct flow_table *t, const struct str *wanted,
-                        const struct str *got) {
-    for (size_t i = 0; i < t->key_count; i++) {
-        if (!str_equal(wanted[t->key[i]], got[t->key[i]])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* The row that belongs to the expected one: by key, or else one that is like it. NULL: none. */
-static struct cell_row *partner(const struct case_rows *rows, struct cell_table *got,
-                                const struct str *wanted) {
-    const bool keyed = rows->table != NULL && rows->table->key_count > 0;
-    for (size_t i = 0; i < got->count; i++) {
-        struct cell_row *row = &got->rows[i];
-        const bool taken = row->place < 0;
-        if (!taken && (keyed ? key_matches(rows->table, wanted, row->cells)
-                             : row_matches(rows->schema, wanted, row->cells))) {
-            return row;
-        }
-    }
-    return NULL;
-}
-
-static void compare_row(struct running *x, const struct case_rows *rows,
-                        const struct case_row *wanted, const struct str *got) {
-    if (row_matches(rows->schema, wanted->cells, got)) {
-        return;
-    }
-    struct failure *f =
-        fail(x, wanted->node->line, row_name(x, rows, wanted->cells, "is otherwise"));
-    for (size_t i = 0; i < rows->schema->count; i++) {
-        const struct column *c = &rows->schema->columns[i];
-        if (wanted->cells[i].ptr != NULL && !str_equal(wanted->cells[i], got[i])) {
-            add_cell(f, c->name, shown(x, c, wanted->cells[i]), shown(x, c, got[i]));
-        }
-    }
-}
-
-static void tell_unexpected(struct running *x, const struct case_rows *rows,
-                            const struct cell_table *got) {
-    for (size_t i = 0; i < got->count; i++) {
-        const struct cell_row *row = &got->rows[i];
-        if (row->place < 0) {
-            continue;
-        }
-        struct failure *f = fail(x, rows->node->key_line,
-                                 row_name(x, rows, row->cells, "is there, and not expected"));
-        for (size_t k = 0; k < rows->schema->count; k++) {
-            const struct column *c = &rows->schema->columns[k];
-            if (!cells_is_key(got, k)) {
-                add_cell(f, c->name, NULL, shown(x, c, row->cells[k]));
-            }
-        }
-    }
-}
-
-static void compare(struct running *x, const struct case_rows *rows, struct cell_table *got) {
-    /* First, while no row is taken. */
-    for (size_t i = 0; i < rows->absent_count; i++) {
-        if (partner(rows, got, rows->absent[i].cells) != NULL) {
-            (void)fail(x, rows->absent[i].node->line,
-                       row_name(x, rows, rows->absent[i].cells, "is there, and must not be"));
-        }
-    }
-    for (size_t i = 0; i < rows->count; i++) {
-        struct cell_row *row = partner(rows, got, rows->rows[i].cells);
-        if (row == NULL) {
-            (void)fail(x, rows->rows[i].node->line,
-                       row_name(x, rows, rows->rows[i].cells, "is missing"));
-            continue;
-        }
-        compare_row(x, rows, &rows->rows[i], row->cells);
-        row->place = -1;
-    }
-    if (!rows->some) {
-        tell_unexpected(x, rows, got);
-    }
-}
-
-/* ---- rejects ---- */
-
-struct reject_group {
-    const char *source, *transform, *reason, *column;
-    const char *message; /* of one of them */
-    int64_t count;
-    bool expected;
-};
-
-struct reject_groups {
-    struct reject_group *items; /* owned */
-    size_t count;
-};
-
-static void groups_release(struct reject_groups *g) {
-    mem_free(g->items);
-}
-
-static void add_group(struct reject_groups *g, struct reject_group one) {
-    for (size_t i = 0; i < g->count; i++) {
-        struct reject_group *had = &g->items[i];
-        if (strcmp(had->source, one.source) == 0 && strcmp(had->transform, one.transform) == 0 &&
-            strcmp(had->reason, one.reason) == 0 && strcmp(had->column, one.column) == 0) {
-            had->count += one.count;
-            return;
-        }
-    }
-    g->items = mem_realloc(g->items, (g->count + 1) * sizeof *g->items);
-    g->items[g->count++] = one;
-}
-
-static bool fits(const char *wanted, const char *got) {
-    return wanted == NULL || strcmp(wanted, got) == 0;
-}
-
-static void compare_reject(struct running *x, const struct case_reject *wanted,
-                           struct reject_groups *groups) {
-    int64_t count = 0;
-    for (size_t i = 0; i < groups->count; i++) {
-        struct reject_group *g = &groups->items[i];
-        if (fits(wanted->source, g->source) && fits(wanted->transform, g->transform) &&
-            fits(wanted->reason, g->reason) && fits(wanted->column, g->column)) {
-            g->expected = true;
-            count += g->count;
-        }
-    }
-    if (count != wanted->count) {
-        struct failure *f = fail(x, wanted->node->line, "rejects: not as many as expected");
-        add_cell(f, "records", arena_printf(x->arena, "%lld", (long long)wanted->count),
-                 arena_printf(x->arena, "%lld", (long long)count));
-    }
-}
-
-static void compare_rejects(struct running *x, struct reject_groups *groups) {
-    for (size_t i = 0; i < x->test->reject_count; i++) {
-        compare_reject(x, &x->test->rejects[i], groups);
-    }
-    for (size_t i = 0; i < groups->count; i++) {
-        const struct reject_group *g = &groups->items[i];
-        if (g->expected) {
-            continue;
-        }
-        const char *by = g->transform[0] != '\0' ? g->transform : "decoding";
-        (void)fail(x, x->test->node->key_line,
-                   arena_printf(x->arena,
-                                "%lld of %s rejected by %s (%s%s%s), and not expected: %s",
-                                (long long)g->count, g->source, by, g->reason,
-                                g->column[0] != '\0' ? " of " : "", g->column, g->message));
-    }
-}
 
 static const char *column_text(const struct running *x, struct store_statement *st, int column) {
     const struct str text = store_column_str(st, column);
@@ -251,7 +33,7 @@ static enum err_code read_groups(const struct running *x, struct store *store,
                                      .column = column_text(x, st, 3),
                                      .message = column_text(x, st, 4)};
             g.count = store_column_i64(st, 5);
-            add_group(groups, g);
+            case_groups_add(groups, g);
         }
     }
     store_statement_free(st);
@@ -291,16 +73,27 @@ static void insert_rows(const struct flow *flow, const struct case_rows *rows, s
     }
 }
 
+static enum err_code add_batch(const struct flow_source *source, const struct node *n,
+                               struct sample *sample, struct err *err) {
+    const struct node *meta = n->kind == NODE_MAP ? node_get(n, "meta") : NULL;
+    const struct node *text = n->kind == NODE_MAP ? node_get(n, "text") : n;
+    const enum err_code code =
+        sample_add_text(sample, source, PARTITION,
+                        meta != NULL ? meta->text : (struct str){.len = 0}, text->text, err);
+    if (code != ERR_NONE) {
+        err_where(err, "%s:%d:%d", text->file, text->line, text->column);
+    }
+    return code;
+}
+
 static enum err_code add_records(const struct running *x, struct sample *sample, struct err *err) {
     for (size_t i = 0; i < x->test->records_count; i++) {
         const struct case_records *records = &x->test->records[i];
         const struct node *n = records->batches;
-        for (const struct node *text = n->kind == NODE_LIST ? n->first : n; text != NULL;
-             text = n->kind == NODE_LIST ? text->next : NULL) {
-            const enum err_code code =
-                sample_add_text(sample, records->source, PARTITION, text->text, err);
+        for (const struct node *batch = n->kind == NODE_LIST ? n->first : n; batch != NULL;
+             batch = n->kind == NODE_LIST ? batch->next : NULL) {
+            const enum err_code code = add_batch(records->source, batch, sample, err);
             if (code != ERR_NONE) {
-                err_where(err, "%s:%d:%d", text->file, text->line, text->column);
                 return code;
             }
         }
@@ -342,12 +135,13 @@ static void compare_trouble(struct running *x) {
     const char *wanted = x->test->error;
     const char *got = x->trouble.len > 0 ? buf_c(&x->trouble) : NULL;
     if (wanted != NULL && (got == NULL || strstr(got, wanted) == NULL)) {
-        struct failure *f =
-            fail(x, node_get(x->test->node, "error")->line, "error: not the one that is expected");
-        add_cell(f, "error", wanted,
-                 got != NULL ? arena_strdup(x->arena, got) : "everything worked");
+        struct failure *f = case_fail(x, node_get(x->test->node, "error")->line,
+                                      "error: not the one that is expected");
+        case_add_cell(f, "error", wanted,
+                      got != NULL ? arena_strdup(x->arena, got) : "everything worked");
     } else if (wanted == NULL && got != NULL) {
-        (void)fail(x, x->test->node->key_line, arena_printf(x->arena, "the run fails: %s", got));
+        (void)case_fail(x, x->test->node->key_line,
+                        arena_printf(x->arena, "the run fails: %s", got));
     }
 }
 
@@ -381,7 +175,7 @@ static enum err_code cover(const struct running *x, struct store *store, struct 
 
 static enum err_code look(struct running *x, struct err *err) {
     struct store *store = NULL;
-    CLEANUP(groups_release) struct reject_groups groups = {.count = 0};
+    CLEANUP(case_groups_release) struct reject_groups groups = {.count = 0};
     enum err_code code = store_open(&x->run->scratch.flow, STORE_READ, &store, err);
     for (size_t i = 0; code == ERR_NONE && i < x->test->expect_count; i++) {
         const struct case_rows *rows = &x->test->expect[i];
@@ -390,14 +184,14 @@ static enum err_code look(struct running *x, struct err *err) {
         code = cells_read(&got, store, rows->table, err);
         if (code == ERR_NONE) {
             cells_sort(&got);
-            compare(x, rows, &got);
+            case_compare(x, rows, &got);
         }
     }
     if (code == ERR_NONE) {
         code = read_groups(x, store, &groups, err);
     }
     if (code == ERR_NONE) {
-        compare_rejects(x, &groups);
+        case_compare_rejects(x, &groups);
         code = read_failed_keys(x, store, err);
     }
     if (code == ERR_NONE) {
@@ -438,7 +232,7 @@ static enum err_code run_store(struct running *x, struct err *err) {
     if (code == ERR_NONE) {
         code = scratch_stage(s, &sample, &d, err);
         if (code == ERR_INPUT) { /* a given row that the table does not take */
-            (void)fail(x, x->test->node->key_line, arena_strdup(x->arena, err->message));
+            (void)case_fail(x, x->test->node->key_line, arena_strdup(x->arena, err->message));
             err_clear(err);
             return ERR_NONE;
         }
@@ -493,13 +287,13 @@ static enum err_code collect(struct running *x, const struct decoded *decoded,
     }
     for (size_t i = 0; i < decoded->rejects.count; i++) {
         const struct reject *r = &decoded->rejects.items[i];
-        add_group(groups, (struct reject_group){
-                              .source = x->test->decode->name,
-                              .transform = "",
-                              .reason = reason_name(r->reason),
-                              .column = r->column != NULL ? r->column : "",
-                              .message = arena_strndup(x->arena, r->message.ptr, r->message.len),
-                              .count = 1});
+        case_groups_add(groups, (struct reject_group){.source = x->test->decode->name,
+                                                      .transform = "",
+                                                      .reason = reason_name(r->reason),
+                                                      .column = r->column != NULL ? r->column : "",
+                                                      .message = arena_strndup(
+                                                          x->arena, r->message.ptr, r->message.len),
+                                                      .count = 1});
     }
     return ERR_NONE;
 }
@@ -507,7 +301,7 @@ static enum err_code collect(struct running *x, const struct decoded *decoded,
 static enum err_code run_decode(struct running *x, struct err *err) {
     const struct flow_source *source = x->test->decode;
     CLEANUP(sample_release) struct sample sample;
-    CLEANUP(groups_release) struct reject_groups groups = {.count = 0};
+    CLEANUP(case_groups_release) struct reject_groups groups = {.count = 0};
     CLEANUP(batch_release) struct batch raw;
     struct cell_table *tables = mem_alloc_array(source->stream_count + 1, sizeof *tables);
     struct decoder *decoder = NULL;
@@ -529,9 +323,9 @@ static enum err_code run_decode(struct running *x, struct err *err) {
     }
     if (code == ERR_NONE) {
         for (size_t i = 0; i < x->test->expect_count; i++) {
-            compare(x, &x->test->expect[i], &tables[x->test->expect[i].stream->index]);
+            case_compare(x, &x->test->expect[i], &tables[x->test->expect[i].stream->index]);
         }
-        compare_rejects(x, &groups);
+        case_compare_rejects(x, &groups);
         compare_trouble(x);
     }
     decoder_free(decoder);

@@ -206,9 +206,14 @@ static int64_t records_in(const struct sample *s, const struct flow_source *sour
 }
 
 enum err_code sample_add_text(struct sample *s, const struct flow_source *source,
-                              const char *partition, struct str text, struct err *err) {
+                              const char *partition, struct str meta, struct str text,
+                              struct err *err) {
     struct str kept;
+    struct str kept_meta;
     enum err_code code = arena_copy(&s->arena, text, &kept, err);
+    if (code == ERR_NONE) {
+        code = arena_copy(&s->arena, meta, &kept_meta, err);
+    }
     if (code != ERR_NONE) {
         return code;
     }
@@ -221,8 +226,8 @@ enum err_code sample_add_text(struct sample *s, const struct flow_source *source
                              .id = (int64_t)s->count + 1,
                              .seq = seq + 1,
                              .first_record = first,
-                             .meta = STR("")};
-    if (csv && !frame_next(kept, true, &at, &b.meta)) {
+                             .meta = kept_meta};
+    if (csv && meta.ptr == NULL && !frame_next(kept, true, &at, &b.meta)) {
         return err_set(err, ERR_CONFIG, "no header: the first line of CSV names the columns");
     }
     b.count = count_records(kept, csv, at);
@@ -234,7 +239,8 @@ enum err_code sample_add_text(struct sample *s, const struct flow_source *source
     struct sample_record *records = room;
     struct str record;
     for (size_t i = 0; frame_next(kept, csv, &at, &record); i++) {
-        records[i] = (struct sample_record){record, RECORD_WHOLE, b.first_record + (int64_t)i, false};
+        records[i] =
+            (struct sample_record){record, RECORD_WHOLE, b.first_record + (int64_t)i, false};
     }
     b.records = records;
     *batch_new(s) = b;

@@ -56,10 +56,12 @@ MUST_CHECK enum err_code sample_read(struct sample *s, struct store *store, cons
 /* The reference rows alone; nothing for tables the store does not have yet. */
 MUST_CHECK enum err_code sample_read_references(struct sample *s, struct store *store,
                                                 const struct flow *flow, struct err *err);
-/* A batch of the text's records: lines, or for a CSV source RFC 4180 records after a header. Text
- * is copied. */
+/* A batch of the text's records: lines, or for a CSV source RFC 4180 records, whose header is the
+ * first unless it is given as meta. meta: what the source keeps with its batches (a chain's id);
+ * ptr NULL: nothing. Both are copied. */
 MUST_CHECK enum err_code sample_add_text(struct sample *s, const struct flow_source *source,
-                                         const char *partition, struct str text, struct err *err);
+                                         const char *partition, struct str meta, struct str text,
+                                         struct err *err);
 /* Cuts the texts added into batches of so many records. */
 void sample_cut(struct sample *s, size_t rows);
 

@@ -155,11 +155,12 @@ static void texts_become_records(void **state) {
     static const char csv[] = "id,t\r\n\n1,\"a\nb\"\n2,c\"\"\r\n3,";
     static const char lines[] = "{\"a\": \"\n{\"b\"}\r\n\n";
     const struct flow_source *s = p.flow->sources;
+    const struct str none = {.len = 0};
     assert_true(frame_is_csv(&s[0]));
     assert_false(frame_is_csv(&s[1]));
-    assert_int_equal(sample_add_text(&p.sample, &s[0], "x", STR(csv), &p.err), ERR_NONE);
-    assert_int_equal(sample_add_text(&p.sample, &s[1], "x", STR(lines), &p.err), ERR_NONE);
-    assert_int_equal(sample_add_text(&p.sample, &s[0], "x", STR(csv), &p.err), ERR_NONE);
+    assert_int_equal(sample_add_text(&p.sample, &s[0], "x", none, STR(csv), &p.err), ERR_NONE);
+    assert_int_equal(sample_add_text(&p.sample, &s[1], "x", none, STR(lines), &p.err), ERR_NONE);
+    assert_int_equal(sample_add_text(&p.sample, &s[0], "x", none, STR(csv), &p.err), ERR_NONE);
     const struct sample_batch *b = p.sample.batches;
     assert_int_equal(b[0].count, 3);
     assert_true(str_equal_c(b[0].meta, "id,t"));
@@ -176,7 +177,11 @@ static void texts_become_records(void **state) {
     assert_int_equal(p.sample.count, 5);
     assert_int_equal(p.sample.batches[1].count, 1);
     assert_int_equal(p.sample.batches[1].first_record, 2);
-    assert_int_equal(sample_add_text(&p.sample, &s[0], "y", STR("\n\n"), &p.err), ERR_CONFIG);
+    assert_int_equal(sample_add_text(&p.sample, &s[0], "y", none, STR("\n\n"), &p.err), ERR_CONFIG);
+    assert_int_equal(sample_add_text(&p.sample, &s[0], "y", STR("a,b"), STR("1,2\n"), &p.err),
+                     ERR_NONE);
+    assert_true(str_equal_c(p.sample.batches[5].meta, "a,b"));
+    assert_int_equal(p.sample.batches[5].count, 1);
     close_place(&p);
 }
 
