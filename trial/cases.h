@@ -85,6 +85,9 @@ MUST_CHECK enum err_code cases_read_text(struct case_list *l, const struct flow 
 void cases_init(struct case_list *l);
 void cases_free(struct case_list *l); /* for CLEANUP */
 
+/* The JSON Schema of such a file. */
+void cases_json_schema(struct buf *out);
+
 /* ---- as run ---- */
 #define FAILURE_CELLS_MAX 32
 #define FAILURES_MAX      200 /* told of one test */

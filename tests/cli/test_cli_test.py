@@ -176,6 +176,28 @@ def test_names_choose_and_junit_is_written(plumb, make_flow, tmp_path):
     assert result.code == 78 and "no tests" in result.stderr
 
 
+def test_what_a_source_keeps_beside_its_records_may_be_given(tests_of):
+    body = "  t:\n    records: {csv: [{meta: 'id,t', text: '1,a'}, {meta: 't,id', text: 'b,2'}]}\n    expect: {log: [{id: 1, t: a}, {id: 2, t: b}]}\n"
+    tests_of(body, code=0)
+    _, _, stderr = tests_of(body.replace("meta: 't,id', ", ""), code=78)
+    assert "has no 'meta'" in stderr
+
+
+def test_the_schema_knows_every_key_and_fits_what_ships(plumb, tmp_path):
+    schema = json.loads(plumb.ok("schema", "--tests").stdout)
+    jsonschema = pytest.importorskip("jsonschema")
+    yaml = pytest.importorskip("yaml")
+    plumb.ok("init", tmp_path / "new")
+    files = [*(ROOT / "flows").glob("*/tests/*.yaml"), *(tmp_path / "new" / "tests").glob("*.yaml")]
+    assert len(files) >= 3
+    for path in files:
+        jsonschema.validate(json.loads(json.dumps(yaml.safe_load(path.read_text()), default=str)), schema)
+    for wrong in ({"tests": {"t": {"record": {}}}}, {"tests": {"t": {"rejects": [{"reason": "typ"}]}}}, {"test": {}},
+                  {"tests": {"t": {"expect": {"a": {"have": []}}}}}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, schema)
+
+
 def test_a_new_flow_has_tests_that_pass(plumb, tmp_path):
     plumb.ok("init", tmp_path / "new")
     result = plumb.ok("test", tmp_path / "new")
