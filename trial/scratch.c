@@ -17,7 +17,8 @@
 
 #define MEMORY_DIRECTORY "/dev/shm"
 
-static const char *const suffixes[] = {"", "-wal", "-shm", "-lock", "-journal"};
+static const char *const suffixes[] = {"",       "-wal",       "-shm",       "-lock",
+                                       "-aside", "-aside-wal", "-aside-shm", "-journal"};
 
 static const char *root_directory(void) {
     const char *given = getenv("TMPDIR");
@@ -119,13 +120,16 @@ enum err_code scratch_stage(struct scratch *s, const struct sample *sample,
 /* ---- running ---- */
 
 static enum err_code run_here(struct scratch *s, const struct scratch_run *how, struct err *err) {
-    const struct run_options options = {.once = true,
-                                        .staged = true,
-                                        .replay = how->replay,
-                                        .turn_rows = how->turn_rows,
-                                        .reversed = how->reversed};
+    const struct run_options options = {
+        .once = true, .staged = true, .turn_rows = how->turn_rows, .reversed = how->reversed};
     struct run_summary summary;
-    return engine_run(&s->flow, &options, &summary, err);
+    if (!how->replay) {
+        return engine_run(&s->flow, &options, &summary, err);
+    }
+    struct swap_report report = {.count = 0};
+    const enum err_code code = engine_replay(&s->flow, NULL, 0, &options, &summary, &report, err);
+    swap_report_release(&report);
+    return code;
 }
 
 static enum err_code run_in_zone(struct scratch *s, const struct scratch_run *how,
