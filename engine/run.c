@@ -70,11 +70,11 @@ enum err_code run_open(struct run *r, struct err *err) {
     if (r->store == NULL) {
         code = store_open(r->flow, STORE_WRITE, &r->store, err);
     }
-    if (code == ERR_NONE && r->options.reversed) {
-        code = store_read_reversed(r->store, err);
-    }
     if (code == ERR_NONE) {
         code = plan_open(r->store, r->flow, &r->plan, err);
+    }
+    if (code == ERR_NONE && r->options.reversed) { /* now: what a SELECT does was judged as it is */
+        code = store_read_reversed(r->store, err);
     }
     for (size_t i = 0; code == ERR_NONE && i < r->flow->transform_count; i++) {
         code = cascade_retry_failed(r->plan, i, err);

@@ -41,7 +41,8 @@ bool store_table_is_elsewhere(const struct store *s, const struct flow_table *t)
 const char *store_path(const struct store *s);
 
 /* From now on a SELECT that names no order gives its rows the other way round, where that is
- * possible: what depends on an order nobody promised shows. */
+ * possible, and adds up floats from the last to the first: what depends on an order nobody promised
+ * shows. Statements that are prepared already do so, too. */
 MUST_CHECK enum err_code store_read_reversed(struct store *s, struct err *err);
 
 /* ---- transactions; a failed commit has rolled back, but ask store_batch_staged whether it
