@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/opened.h"
 #include "cli/output.h"
+#include "cli/stop.h"
 #include "trial/prove.h"
 
 #define RECORDS_SHOWN   6
@@ -201,7 +202,8 @@ static void show_part(const struct finding *f, struct output *o) {
         buf_clear(&batches);
         buf_addf(&batches, "%zu batches", f->part.count);
     }
-    output_add(o, "  %s in %s are enough to show it:\n", buf_c(&records), buf_c(&batches));
+    output_add(o, "  %s in %s %s enough to show it:\n", buf_c(&records), buf_c(&batches),
+               f->part.records == 1 ? "is" : "are");
     size_t shown = 0;
     for (size_t i = 0; i < f->part.count && shown < RECORDS_SHOWN; i++) {
         const struct sample_batch *b = &f->part.batches[i];
@@ -395,10 +397,12 @@ static int prove_run(const struct invocation *call) {
         ERR_NONE) {
         return command_misused(call, &err);
     }
+    stop_catch_signals();
     enum err_code code = take_sample(&p, batches, &err);
     const bool json = invocation_has(call, "json");
     const bool tells = !json && isatty(STDERR_FILENO) == 1;
     const struct prove_options how = {.late = invocation_has(call, "late"),
+                                      .stop = stop_is_asked,
                                       .progress = tells ? progress : NULL};
     if (code == ERR_NONE) {
         code = prove(p.opened.flow, &p.sample, &how, &p.proof, &err);

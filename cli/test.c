@@ -5,6 +5,7 @@
 
 #include "cli/commands.h"
 #include "cli/facts.h"
+#include "cli/stop.h"
 #include "cli/test.h"
 
 static const struct command_option options[] = {
@@ -78,7 +79,9 @@ static enum err_code run_all(struct test_session *s, const struct invocation *ca
         code = check_names(call, &s->cases, err);
     }
     if (code == ERR_NONE) {
+        stop_catch_signals();
         code = case_run_open(&s->run, s->flow, &s->cases.arena, err);
+        s->run.scratch.stop = stop_is_asked;
     }
     s->results = mem_alloc_array(s->cases.count + 1, sizeof *s->results);
     for (size_t i = 0; code == ERR_NONE && i < s->cases.count; i++) {

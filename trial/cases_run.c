@@ -242,7 +242,12 @@ static enum err_code run_store(struct running *x, struct err *err) {
     }
     struct err why = ERR_INIT;
     const struct scratch_run each = {.turn_rows = 1};
-    if (scratch_run(s, &each, NULL, &why) != ERR_NONE) {
+    code = scratch_run(s, &each, NULL, &why);
+    if (code == ERR_CANCELLED) {
+        *err = why;
+        return code;
+    }
+    if (code != ERR_NONE) {
         buf_adds(&x->trouble, why.message);
     }
     code = why.code == ERR_CONFIG ? ERR_NONE : look(x, err); /* nothing ran: nothing to look at */

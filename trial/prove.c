@@ -189,6 +189,9 @@ static enum err_code try_all(struct proving *p, struct err *err) {
         if (p->options->progress != NULL) {
             p->options->progress(p->options->context, t->title);
         }
+        if (scratch_is_stopping(&p->scratch)) {
+            return err_set(err, ERR_CANCELLED, "stopped as asked");
+        }
         enum err_code code =
             t->kind == TRIAL_KILL ? try_kills(p, t, result, err) : try_once(p, t, result, err);
         if (code != ERR_NONE) {
@@ -206,6 +209,7 @@ enum err_code prove(const struct flow *flow, const struct sample *sample,
     CLEANUP(close_proving)
     struct proving p = {.flow = flow, .sample = sample, .options = options, .proof = out};
     enum err_code code = scratch_open(&p.scratch, flow, err);
+    p.scratch.stop = options->stop;
     if (code == ERR_NONE) {
         code = trial_baseline(&p.scratch, BASE, sample, err);
     }

@@ -120,6 +120,7 @@ struct proof {
 };
 struct prove_options {
     bool late;
+    bool (*stop)(void); /* may be NULL; true ends it with CANCELLED */
     void (*progress)(void *context, const char *title); /* may be NULL */
     void *context;
 };

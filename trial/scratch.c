@@ -119,9 +119,21 @@ enum err_code scratch_stage(struct scratch *s, const struct sample *sample,
 
 /* ---- running ---- */
 
+bool scratch_is_stopping(const struct scratch *s) {
+    return s->stop != NULL && s->stop();
+}
+
+static bool should_stop(void *context) {
+    return scratch_is_stopping(context);
+}
+
 static enum err_code run_here(struct scratch *s, const struct scratch_run *how, struct err *err) {
-    const struct run_options options = {
-        .once = true, .staged = true, .turn_rows = how->turn_rows, .reversed = how->reversed};
+    const struct run_options options = {.once = true,
+                                        .staged = true,
+                                        .turn_rows = how->turn_rows,
+                                        .reversed = how->reversed,
+                                        .stop = should_stop,
+                                        .context = s};
     struct run_summary summary;
     if (!how->replay) {
         return engine_run(&s->flow, &options, &summary, err);
@@ -190,5 +202,5 @@ enum err_code scratch_run(struct scratch *s, const struct scratch_run *how, bool
         code = how->zone != NULL ? run_in_zone(s, how, err) : run_here(s, how, err);
     }
     s->last_steps = fault_count(FAULT_STEP);
-    return code;
+    return scratch_is_stopping(s) ? err_set(err, ERR_CANCELLED, "stopped as asked") : code;
 }

@@ -15,6 +15,7 @@ struct scratch {
     struct flow flow;   /* its store is the scratch store at hand */
     char *directory;    /* owned */
     char *store;        /* owned: flow.store */
+    bool (*stop)(void); /* NULL, or asked: true ends the run at hand, with CANCELLED */
     int64_t runs;       /* how often the engine ran */
     int64_t last_steps; /* durable steps of the last run */
 };
@@ -31,6 +32,8 @@ MUST_CHECK enum err_code scratch_stage(struct scratch *s, const struct sample *s
                                        const struct deliveries *d, struct err *err);
 /* Runs SQL in the store at hand: several statements; triggers fire. */
 MUST_CHECK enum err_code scratch_execute(struct scratch *s, const char *sql, struct err *err);
+
+bool scratch_is_stopping(const struct scratch *s);
 
 struct scratch_run {
     int64_t turn_rows; /* as in run_options */

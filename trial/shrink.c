@@ -71,7 +71,8 @@ static bool still_fails(struct shrinking *x, const struct sample *part, struct d
 }
 
 static bool is_over(const struct shrinking *x) {
-    return x->runs >= SHRINK_RUNS_MAX || clock_monotonic_us() > x->until_us;
+    return x->runs >= SHRINK_RUNS_MAX || scratch_is_stopping(x->scratch) ||
+           clock_monotonic_us() > x->until_us;
 }
 
 static size_t kept(const struct choice *c) {

@@ -495,7 +495,12 @@ enum err_code trial_do(const struct trial *t, struct scratch *s, const struct sa
         return code;
     }
     struct err why = ERR_INIT;
-    if (run_kind(t, s, sample, &why) != ERR_NONE) {
+    code = run_kind(t, s, sample, &why);
+    if (code == ERR_CANCELLED) {
+        *err = why;
+        return code;
+    }
+    if (code != ERR_NONE) {
         out->found = true;
         out->error = arena_strdup(arena, why.message);
         for (size_t i = 0; i < s->flow.transform_count; i++) {

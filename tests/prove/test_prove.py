@@ -1,6 +1,8 @@
 """`plumb prove` on flows that are right, which it must leave in peace, and on each classic mistake."""
 import json
+import signal
 import sqlite3
+import time
 
 import pytest
 from prove.flows import REFUSED, RIGHT, WRONG
@@ -87,6 +89,19 @@ def test_records_may_come_from_a_file(plumb, make_flow, data, tmp_path):
     (tmp_path / "empty.csv").write_text("id,name,country,mentor,seen\n")
     result = plumb.run("prove", two, "--file", f"people={tmp_path / 'empty.csv'}", env=env)
     assert result.code == 78 and "no records" in result.stderr
+
+
+def test_it_can_be_stopped_and_leaves_nothing_behind(plumb, ran, tmp_path):
+    directory, env = ran(RIGHT["join"], batch_rows=1)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    process = plumb.start("prove", directory, "--batches", 1000, env={**env, "TMPDIR": scratch})
+    while process.poll() is None and not list(scratch.glob("*/*.db")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1 and b"stopped as asked" in stderr
+    assert not list(scratch.iterdir())
 
 
 def test_it_is_told_in_words(plumb, ran):
