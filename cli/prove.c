@@ -59,7 +59,7 @@ static enum err_code find_source(const struct flow *flow, struct str given,
                ? ERR_NONE
                : err_set(err, ERR_CONFIG,
                          "--file '%.*s': say which source it is of, as in --file %s=PATH",
-                         STR_FMT(given), flow->source_count > 0 ? flow->sources[0].name : "NAME");
+                         STR_FMT(given), flow->sources != NULL ? flow->sources[0].name : "NAME");
 }
 
 static enum err_code sample_of_file(struct proving *p, const char *given, struct err *err) {

@@ -209,7 +209,7 @@ enum err_code sample_add_text(struct sample *s, const struct flow_source *source
                               const char *partition, struct str meta, struct str text,
                               struct err *err) {
     struct str kept;
-    struct str kept_meta;
+    struct str kept_meta = {.len = 0};
     enum err_code code = arena_copy(&s->arena, text, &kept, err);
     if (code == ERR_NONE) {
         code = arena_copy(&s->arena, meta, &kept_meta, err);

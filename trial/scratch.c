@@ -144,19 +144,23 @@ static enum err_code run_here(struct scratch *s, const struct scratch_run *how, 
     return code;
 }
 
+/* The environment is this process's alone: no other thread runs while it is changed. */
+static void set_zone(const char *zone) {
+    if (zone != NULL) {
+        (void)setenv("TZ", zone, 1); /* NOLINT(concurrency-mt-unsafe) */
+    } else {
+        (void)unsetenv("TZ"); /* NOLINT(concurrency-mt-unsafe) */
+    }
+    tzset();
+}
+
 static enum err_code run_in_zone(struct scratch *s, const struct scratch_run *how,
                                  struct err *err) {
     const char *before = getenv("TZ");
     char *kept = before != NULL ? mem_strdup(before) : NULL;
-    (void)setenv("TZ", how->zone, 1); /* no other thread runs, and memory does not fail here */
-    tzset();
+    set_zone(how->zone);
     enum err_code code = run_here(s, how, err);
-    if (kept != NULL) {
-        (void)setenv("TZ", kept, 1);
-    } else {
-        (void)unsetenv("TZ");
-    }
-    tzset();
+    set_zone(kept);
     mem_free(kept);
     return code;
 }

@@ -65,13 +65,12 @@ static void keep_value(sqlite3_context *context) {
     for (size_t i = k != NULL ? k->count : 0; i > 0; i--) {
         sum += k->values[k->first + i - 1];
     }
-    if (*which == REVERSED_TOTAL) {
-        sqlite3_result_double(context, sum);
-    } else if (k == NULL || k->count == 0) {
+    const bool none = k == NULL || k->count == 0;
+    if (none && *which != REVERSED_TOTAL) {
         sqlite3_result_null(context);
     } else if (*which == REVERSED_AVG) {
         sqlite3_result_double(context, sum / (double)k->count);
-    } else if (k->reals > 0) {
+    } else if (none || *which == REVERSED_TOTAL || k->reals > 0) {
         sqlite3_result_double(context, sum);
     } else if (k->overflows) {
         sqlite3_result_error(context, "integer overflow", -1);
