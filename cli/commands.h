@@ -14,6 +14,7 @@ extern const struct command command_rejects;
 extern const struct command command_audit;
 extern const struct command command_prove;
 extern const struct command command_test;
+extern const struct command command_trace;
 extern const struct command command_help;
 extern const struct command command_list;
 extern const struct command command_schema;
