@@ -6,6 +6,7 @@
 
 extern const struct command command_init;
 extern const struct command command_check;
+extern const struct command command_plan;
 extern const struct command command_run;
 extern const struct command command_replay;
 extern const struct command command_rewind;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "cli/changes.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/reload.h"
@@ -235,7 +236,14 @@ static int run_flow(const struct invocation *call, const struct run_options *giv
         show_summary(live.flow, &summary, &out);
     }
     const int printed = output_flush(&out, EXIT_DONE);
-    return code != ERR_NONE ? command_failed(&err) : printed;
+    if (code == ERR_NONE) {
+        return printed;
+    }
+    const int failed = command_failed(&err);
+    if (code == ERR_CONFIG && summary.turns == 0) {
+        changes_explain(live.flow);
+    }
+    return failed;
 }
 
 static int run_run(const struct invocation *call) {

@@ -37,6 +37,8 @@ MUST_CHECK enum err_code store_open(const struct flow *flow, enum store_mode mod
 void store_close(struct store *s);
 /* Aside: the table is the origin's. */
 bool store_table_is_elsewhere(const struct store *s, const struct flow_table *t);
+/* Whether there is a store yet. */
+MUST_CHECK enum err_code store_exists(const struct flow *flow, bool *exists, struct err *err);
 /* The database file, or "" for a scratch store. */
 const char *store_path(const struct store *s);
 
@@ -235,6 +237,13 @@ void swap_report_release(struct swap_report *r);
  * with STORE_REBUILD; the one aside is closed. */
 MUST_CHECK enum err_code store_swap(struct store *s, const struct flow *built,
                                     struct swap_report *report, struct err *err);
+
+/* Whether the store has the flow's table and, if so, how it differs from what is declared, in words;
+ * nothing is added to out when it does not. Readers may ask. */
+MUST_CHECK enum err_code store_table_compare(struct store *s, const struct flow_table *t,
+                                             bool *exists, struct buf *out, struct err *err);
+MUST_CHECK enum err_code store_index_exists(struct store *s, const struct flow_table *t,
+                                            size_t index, bool *exists, struct err *err);
 
 /* What a column's type is called in the store's SQL. */
 const char *store_sql_type(enum column_type type);

@@ -189,8 +189,7 @@ enum err_code capture_install(struct store *s, const struct transform *t, struct
 
 /* ---- backfill ---- */
 
-/* Whether rows of both maps come to the same in whatever order they are applied. */
-static bool in_any_order(const struct flow_transform *a, const struct flow_transform *b) {
+bool transform_in_any_order(const struct flow_transform *a, const struct flow_transform *b) {
     if (a->into->key_auto) {
         return true; /* each row has a place of its own */
     }
@@ -207,7 +206,7 @@ static enum err_code refuse_foreign_rows(struct store *s, const struct transform
     for (size_t i = 0; i < flow->transform_count; i++) {
         if (flow->transforms[i].into == t->def->into && &flow->transforms[i] != t->def) {
             shared = true;
-            ordered = ordered || !in_any_order(t->def, &flow->transforms[i]);
+            ordered = ordered || !transform_in_any_order(t->def, &flow->transforms[i]);
         }
     }
     if (shared && !ordered) {

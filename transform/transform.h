@@ -55,4 +55,7 @@ MUST_CHECK enum err_code cascade_waits(struct plan *p, size_t index, bool *waits
 /* Lets keys that failed be tried again (at start, after the SQL was mended). */
 MUST_CHECK enum err_code cascade_retry_failed(struct plan *p, size_t index, struct err *err);
 
+/* Whether rows of both maps into one table come to the same in whatever order they are applied. */
+bool transform_in_any_order(const struct flow_transform *a, const struct flow_transform *b);
+
 #endif

@@ -95,7 +95,7 @@ static bool is_sum_target(const struct flow *flow, const struct flow_table *tabl
 }
 
 /* "name TYPE, name TYPE, ..., PRIMARY KEY(...)": also what an existing table is compared with. */
-static void table_columns(const struct flow *flow, const struct flow_table *t, struct buf *out) {
+void catalog_table_columns(const struct flow *flow, const struct flow_table *t, struct buf *out) {
     if (t->key_auto) {
         buf_adds(out, "\"_partition\" INTEGER NOT NULL, \"_record\" INTEGER NOT NULL, ");
     }
@@ -124,7 +124,7 @@ static enum err_code same_columns(struct store *s, const struct flow_table *t, b
                                   struct err *err) {
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     buf_adds(&sql, "CREATE TEMP TABLE _plumb_expected(");
-    table_columns(s->flow, t, &sql);
+    catalog_table_columns(s->flow, t, &sql);
     buf_adds(&sql, ") STRICT, WITHOUT ROWID");
     enum err_code code = store_execute(s, buf_c(&sql), err);
     if (code != ERR_NONE) {
@@ -191,18 +191,26 @@ static enum err_code table_matches(struct store *s, const struct flow_table *t, 
     return code;
 }
 
+void catalog_index_name(const struct flow_table *t, size_t index, struct buf *out) {
+    buf_adds(out, t->name);
+    for (size_t k = 0; k < t->indexes[index].count; k++) {
+        buf_addf(out, "_%s", t->schema.columns[t->indexes[index].columns[k]].name);
+    }
+    buf_adds(out, "_index");
+}
+
 enum err_code catalog_indexes(struct store *s, const struct flow_table *t, struct err *err) {
     enum err_code code = ERR_NONE;
     for (size_t i = 0; code == ERR_NONE && i < t->index_count; i++) {
         AUTO_BUF index = BUF_INIT(BUF_TEXT_MAX);
         AUTO_BUF columns = BUF_INIT(BUF_TEXT_MAX);
-        buf_addf(&index, "CREATE INDEX IF NOT EXISTS \"%s", t->name);
         for (size_t k = 0; k < t->indexes[i].count; k++) {
-            const char *name = t->schema.columns[t->indexes[i].columns[k]].name;
-            buf_addf(&index, "_%s", name);
-            buf_addf(&columns, "%s\"%s\"", k > 0 ? ", " : "", name);
+            buf_addf(&columns, "%s\"%s\"", k > 0 ? ", " : "",
+                     t->schema.columns[t->indexes[i].columns[k]].name);
         }
-        buf_addf(&index, "_index\" ON \"%s\"(%s)", t->name, buf_c(&columns));
+        buf_adds(&index, "CREATE INDEX IF NOT EXISTS \"");
+        catalog_index_name(t, i, &index);
+        buf_addf(&index, "\" ON \"%s\"(%s)", t->name, buf_c(&columns));
         code = store_execute(s, buf_c(&index), err);
     }
     return code;
@@ -211,7 +219,7 @@ enum err_code catalog_indexes(struct store *s, const struct flow_table *t, struc
 static enum err_code table_create(struct store *s, const struct flow_table *t, struct err *err) {
     AUTO_BUF ddl = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&ddl, "CREATE TABLE \"%s\"(", t->name);
-    table_columns(s->flow, t, &ddl);
+    catalog_table_columns(s->flow, t, &ddl);
     buf_adds(&ddl, ") STRICT, WITHOUT ROWID");
     bool exists = false;
     enum err_code code = table_matches(s, t, buf_c(&ddl), &exists, err);

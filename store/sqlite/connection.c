@@ -53,6 +53,14 @@ static enum err_code store_locate(const struct flow *flow, char **out, struct er
     return ERR_NONE;
 }
 
+enum err_code store_exists(const struct flow *flow, bool *exists, struct err *err) {
+    char *path = NULL;
+    enum err_code code = store_locate(flow, &path, err);
+    *exists = code == ERR_NONE && file_exists(path);
+    mem_free(path);
+    return code;
+}
+
 static enum err_code lock_take(struct store *s, struct err *err) {
     char *path = mem_printf("%s-lock", s->path);
     s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
