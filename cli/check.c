@@ -15,20 +15,6 @@ static const struct fact_column transform_columns[] = {{"name", "transform", FAC
                                                        {"from", "reads", FACT_TEXT},
                                                        {"into", "writes", FACT_TEXT}};
 
-static const char *guarantee(const struct flow_source *s) {
-    const unsigned caps = s->component->caps;
-    const bool ordered = (caps & CAP_ORDERED) != 0;
-    if ((caps & CAP_RESUMABLE) == 0) {
-        return (caps & CAP_ACKS) != 0
-                   ? "at least once: told 'done' only when it is on disk; repeats meet the "
-                     "tables' keys"
-                   : "from the start at every run: repeats meet the tables' keys";
-    }
-    return ordered ? "every record once, in order, also after a crash: the cursor commits with the "
-                     "records"
-                   : "every record once, also after a crash: the cursor commits with the records";
-}
-
 static const char *kind_name(enum transform_kind kind) {
     switch (kind) {
     case TRANSFORM_MAP:
@@ -56,7 +42,7 @@ static void collect(const struct flow *flow, struct facts *sources, struct facts
     for (size_t i = 0; i < flow->source_count; i++) {
         facts_c(sources, flow->sources[i].name);
         facts_c(sources, flow->sources[i].component->name);
-        facts_c(sources, guarantee(&flow->sources[i]));
+        facts_c(sources, source_guarantee(&flow->sources[i]));
     }
     for (size_t i = 0; i < flow->transform_count; i++) {
         const struct flow_transform *t = &flow->transforms[i];

@@ -89,7 +89,8 @@ enum err_code invocation_parse(struct invocation *call, int count, const char *c
                                struct err *err) {
     bool options_over = false;
     for (int i = 0; i < count; i++) {
-        const char *text = argv[i];
+        const bool is_output = !options_over && strcmp(argv[i], "-o") == 0;
+        const char *text = is_output ? "--out" : argv[i];
         enum err_code code = ERR_NONE;
         if (!options_over && strcmp(text, "--") == 0) {
             options_over = true;

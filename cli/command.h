@@ -49,7 +49,7 @@ struct invocation {
 };
 
 /* Reads argv[0..count) (what follows the command's name). CONFIG with what is wrong, for exit code
- * 2. `--x V`, `--x=V`; "--" ends the options. */
+ * 2. `--x V`, `--x=V`; -o is --out; "--" ends the options. */
 MUST_CHECK enum err_code invocation_parse(struct invocation *call, int count,
                                           const char *const *argv, struct err *err);
 /* The option's value; "" for a switch that was given; NULL when it was not. */

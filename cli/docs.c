@@ -1,11 +1,14 @@
-/* `plumb docs --reference DIR`: the reference pages, generated from the descriptors. */
+/* `plumb docs FLOW`: the flow's own pages; `plumb docs --reference DIR`: those of the connectors,
+ * generated from the descriptors. */
 #include "base/file.h"
 #include "cli/commands.h"
+#include "cli/docs_flow.h"
 #include "cli/output.h"
 #include "component/describe.h"
 
 static const struct command_option options[] = {
-    {"reference", "DIR", "Where the pages go; the directory is made when it is not there."},
+    {"out", "DIR", "Where the flow's pages go (default: docs beside its flow file); also -o DIR."},
+    {"reference", "DIR", "Write the pages of all connectors there instead."},
     {NULL, NULL, NULL}};
 
 static enum err_code write_page(const char *directory, const char *name, const struct buf *text,
@@ -44,12 +47,56 @@ static enum err_code write_reference(const struct registry *r, const char *direc
     return code == ERR_NONE ? write_page(directory, "README.md", &page, err) : code;
 }
 
+static enum err_code write_flow(const struct flow *flow, const char *out_directory,
+                                struct output *out, struct err *err) {
+    AUTO_BUF md = BUF_INIT(BUF_TEXT_MAX);
+    AUTO_BUF html = BUF_INIT(BUF_TEXT_MAX);
+    char *directory =
+        out_directory != NULL ? mem_strdup(out_directory) : file_join(flow->directory, "docs");
+    enum err_code code = docs_flow(flow, &md, &html, err);
+    if (code == ERR_NONE && !file_exists(directory)) {
+        code = file_make_directory(directory, err);
+    }
+    const struct {
+        const char *ending;
+        const struct buf *text;
+    } pages[] = {{"md", &md}, {"html", &html}};
+    for (size_t i = 0; code == ERR_NONE && i < ARRAY_COUNT(pages); i++) {
+        char *name = mem_printf("%s.%s", flow->name, pages[i].ending);
+        code = write_page(directory, name, pages[i].text, err);
+        char *path = file_join(directory, name);
+        output_data(out, str_of(path));
+        output_add(out, "\n");
+        mem_free(path);
+        mem_free(name);
+    }
+    mem_free(directory);
+    return code;
+}
+
+static int document_flow(const struct invocation *call) {
+    struct err err = ERR_INIT;
+    struct flow *flow = NULL;
+    AUTO_OUTPUT out;
+    output_init(&out);
+    enum err_code code = flow_load(call->arguments[0], call->registry, &flow, &err);
+    if (code == ERR_NONE) {
+        code = write_flow(flow, invocation_option(call, "out"), &out, &err);
+    }
+    flow_free(flow);
+    return code == ERR_NONE ? output_flush(&out, EXIT_DONE) : command_failed(&err);
+}
+
 static int docs_run(const struct invocation *call) {
     struct err err = ERR_INIT;
     const char *directory = invocation_option(call, "reference");
-    if (directory == NULL) {
-        err_set(&err, ERR_CONFIG, "say where the pages go: plumb docs --reference DIR");
+    if ((directory == NULL) == (call->argument_count == 0)) {
+        err_set(&err, ERR_CONFIG,
+                "say what to document: plumb docs FLOW [-o DIR], or plumb docs --reference DIR");
         return command_misused(call, &err);
+    }
+    if (directory == NULL) {
+        return document_flow(call);
     }
     if (write_reference(call->registry, directory, &err) != ERR_NONE) {
         return command_failed(&err);
@@ -64,8 +111,13 @@ static int docs_run(const struct invocation *call) {
 
 const struct command command_docs = {
     .name = "docs",
-    .usage = "--reference DIR",
-    .summary = "write the reference pages of all connectors",
+    .usage = "FLOW [-o DIR] | --reference DIR",
+    .summary = "write a flow's documentation with its graph, or the connectors' pages",
+    .doc = "Writes NAME.md and NAME.html, which needs no other file: the flow as a graph, its\n"
+           "sources with their contracts, tables, transforms with their SQL, and in words what\n"
+           "keys, orders and rejects mean. Comments of the flow file at a key describe what it\n"
+           "names. What came from the environment is not shown.",
     .options = options,
+    .arguments_max = 1,
     .run = docs_run,
 };

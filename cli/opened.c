@@ -49,3 +49,17 @@ enum err_code opened_count(const struct opened *o, const char *table, const char
     bool found = false;
     return store_get_i64(o->store, buf_c(&sql), out, &found, err);
 }
+
+const char *source_guarantee(const struct flow_source *s) {
+    const unsigned caps = s->component->caps;
+    const bool ordered = (caps & CAP_ORDERED) != 0;
+    if ((caps & CAP_RESUMABLE) == 0) {
+        return (caps & CAP_ACKS) != 0
+                   ? "at least once: told 'done' only when it is on disk; repeats meet the "
+                     "tables' keys"
+                   : "from the start at every run: repeats meet the tables' keys";
+    }
+    return ordered ? "every record once, in order, also after a crash: the cursor commits with the "
+                     "records"
+                   : "every record once, also after a crash: the cursor commits with the records";
+}

@@ -22,5 +22,7 @@ MUST_CHECK enum err_code opened_has_table(const struct opened *o, const char *na
 /* Rows of a table; 0 when it is not there. `where`: "" or " WHERE ...". */
 MUST_CHECK enum err_code opened_count(const struct opened *o, const char *table, const char *where,
                                       int64_t *out, struct err *err);
+/* What a source promises about its records, in words. */
+const char *source_guarantee(const struct flow_source *s);
 
 #endif

@@ -135,6 +135,11 @@ void lineage_amounts(struct buf *out, const struct flow_table *into) {
     }
 }
 
+bool lineage_names(const char *sql, const char *table) {
+    size_t offset = 0;
+    return sql_find_word(sql, str_of(table), &offset);
+}
+
 void lineage_wanted(struct buf *out, const struct flow_table *into) {
     buf_addf(out, "CREATE TEMP TABLE \"_plumb_wanted_%s\"(\"_node\" INTEGER NOT NULL, ",
              into->name);

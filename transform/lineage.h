@@ -28,6 +28,9 @@ MUST_CHECK enum err_code lineage_plain_keys(struct store *s, const struct flow_t
 /* count(*) and the amounts of a sum's table added up, of rows AS s: what follows SELECT. */
 void lineage_amounts(struct buf *out, const struct flow_table *into);
 
+/* The SQL names the table outside of text and comments. */
+bool lineage_names(const char *sql, const char *table);
+
 /* temp."_plumb_wanted_TABLE": the table's columns and _node, for rows whose records are searched. */
 void lineage_wanted(struct buf *out, const struct flow_table *into);
 /* _node and the position in the presented batch of each record that the map makes a wanted row of,
