@@ -1,11 +1,11 @@
 /* How it works: one pass over tables, transforms and sources each. A transform is changed when the
  * store's hash of its definition is another one, and below when an input of it is changed or below;
- * transforms come in an order in which inputs are first, so one pass is enough. A rebuild is of
- * everything today, so its cost is counted once. */
+ * transforms come in an order in which inputs are first, so one pass is enough. What a rebuild
+ * reads and makes is counted for the smallest replay that does it all: of one transform and what is
+ * below it, or of everything. */
 #include "cli/changes.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "transform/transform.h"
@@ -67,6 +67,7 @@ struct state {
     bool known;   /* it has run on this store */
     bool changed; /* by another definition */
     bool below;   /* an input of it is rebuilt */
+    bool rebuilt; /* its table must be made again */
     int64_t rows; /* in its table */
 };
 
@@ -75,6 +76,7 @@ struct look {
     const struct opened *o;
     struct state *states; /* [flow->transform_count] */
     int64_t rate;         /* rows a map reads in a second; 0: not known */
+    bool all;             /* a rebuild is of everything */
 };
 
 static const char *const kinds[] = {
@@ -140,13 +142,13 @@ static enum err_code look_at_table(struct look *l, const struct flow_table *t, s
         add_line(l->c, &(struct line){"new", "table", t->name, LINE_NOTHING, EFFECT_RUN,
                                       "is made, empty"});
     } else if (differs.len > 0) {
+        const bool rebuilt = made && is_filled(l->o->flow, t->name);
         buf_adds(&differs,
-                 !made ? "; no transform made it: change it yourself with ALTER TABLE"
-                 : is_filled(l->o->flow, t->name)
-                     ? "; the table is dropped and made again"
-                     : "; the table is dropped and made again, empty: no transform fills it now");
+                 rebuilt ? "; the table is made again"
+                         : "; no transform fills it: change it yourself with ALTER TABLE, or take "
+                           "it out of the flow");
         add_line(l->c, &(struct line){"changed", "table", t->name, rows, -1, -1,
-                                      made ? EFFECT_REBUILD : EFFECT_HAND, buf_c(&differs)});
+                                      rebuilt ? EFFECT_REBUILD : EFFECT_HAND, buf_c(&differs)});
     }
     for (size_t i = 0; code == ERR_NONE && i < t->index_count; i++) {
         bool there = false;
@@ -275,6 +277,7 @@ static enum err_code new_transform(struct look *l, size_t index, struct err *err
         add_line(l->c, &(struct line){"new", kinds[t->kind], t->name, l->states[index].rows, -1, -1,
                                       made ? EFFECT_REBUILD : EFFECT_HAND, buf_c(&what)});
         l->states[index].below = true; /* and so are those that read it */
+        l->states[index].rebuilt = made;
         return ERR_NONE;
     }
     if (code == ERR_NONE && t->kind == TRANSFORM_MAP) {
@@ -300,6 +303,7 @@ static enum err_code look_at_transforms(struct look *l, struct err *err) {
         if (code == ERR_NONE && !state->known) {
             code = new_transform(l, i, err);
         } else if (code == ERR_NONE && (state->changed || state->below)) {
+            l->states[i].rebuilt = true;
             buf_addf(&what, "table '%s' is made again%s", t->into->name,
                      state->changed ? "" : ", since its input is");
             add_line(l->c,
@@ -334,6 +338,7 @@ static enum err_code gone_transform(struct look *l, struct store_statement *st, 
         return code;
     }
     AUTO_BUF what = BUF_INIT(BUF_TEXT_MAX);
+    l->all = l->all || (filled && rows > 0);
     if (renamed != NULL) {
         buf_addf(&what, "looks renamed to '%s'; under its old name nothing would have to be done",
                  renamed);
@@ -405,43 +410,101 @@ static enum err_code look_at_sources(struct look *l, struct err *err) {
 
 /* ---- what a rebuild means ---- */
 
+/* The one transform whose replay takes everything along that must be made again; NULL: replay all.
+ * *affected is what its replay makes. */
+static enum err_code choose_scope(struct look *l, bool *affected, const char **name,
+                                  struct err *err) {
+    const struct flow *flow = l->o->flow;
+    enum err_code code = ERR_NONE;
+    *name = NULL;
+    for (size_t i = 0; code == ERR_NONE && i < flow->transform_count && !l->all; i++) {
+        bool covers = l->states[i].rebuilt;
+        if (!covers) {
+            continue;
+        }
+        code = flow_affected(flow, &flow->transforms[i].name, 1, affected, err);
+        for (size_t k = 0; code == ERR_NONE && k < flow->transform_count; k++) {
+            covers = covers && (affected[k] || !l->states[k].rebuilt);
+        }
+        if (code == ERR_NONE && covers) {
+            *name = flow->transforms[i].name;
+            return ERR_NONE;
+        }
+    }
+    return code == ERR_NONE ? flow_affected(flow, NULL, 0, affected, err) : code;
+}
+
+/* Batches of the sources that the rebuild reads again: how many, how many records, and how many of
+ * both are gone. */
+struct reading {
+    int64_t batches, records, decoded, gone, lost;
+};
+
+static enum err_code read_source(const struct look *l, const char *source, struct reading *out,
+                                 struct err *err) {
+    struct store_statement *st = NULL;
+    bool has_row = false;
+    enum err_code code = store_prepare(
+        l->o->store,
+        "SELECT count(*), coalesce(sum(b.records), 0), coalesce(sum(b.decoded), 0), "
+        "coalesce(sum(g), "
+        "0), coalesce(sum(g * b.decoded), 0) FROM (SELECT *, NOT EXISTS (SELECT 1 FROM "
+        "_plumb_frames f WHERE f.batch = id) AS g FROM _plumb_batches) b JOIN _plumb_partitions p "
+        "ON p.id = b.partition WHERE p.source = ?1",
+        &st, err);
+    if (code == ERR_NONE) {
+        store_bind_str(st, 1, str_of(source));
+        code = store_step(st, &has_row, err);
+    }
+    if (code == ERR_NONE && has_row) {
+        *out = (struct reading){store_column_i64(st, 0), store_column_i64(st, 1),
+                                store_column_i64(st, 2), store_column_i64(st, 3),
+                                store_column_i64(st, 4)};
+    }
+    store_statement_free(st);
+    return code;
+}
+
+static enum err_code count_sources(struct look *l, const bool *affected, struct reading *all,
+                                   struct err *err) {
+    const struct flow *flow = l->o->flow;
+    enum err_code code = ERR_NONE;
+    for (size_t s = 0; code == ERR_NONE && s < flow->source_count; s++) {
+        struct reading one = {0};
+        int64_t maps = 0;
+        for (size_t i = 0; i < flow->transform_count; i++) {
+            maps += affected[i] && flow->transforms[i].source == &flow->sources[s];
+        }
+        if (maps > 0) {
+            code = read_source(l, flow->sources[s].name, &one, err);
+        }
+        all->batches += one.batches;
+        all->records += one.records;
+        all->decoded += one.decoded * maps;
+        all->gone += one.gone;
+        all->lost += one.lost;
+    }
+    return code;
+}
+
 static enum err_code count_rebuild(struct look *l, struct err *err) {
     struct changes *c = l->c;
-    int64_t gone = 0;
-    int64_t lost = 0;
-    enum err_code code = ask(l, "SELECT count(*) FROM _plumb_batches", NULL, &c->batches, err);
+    const struct flow *flow = l->o->flow;
+    struct reading all = {0};
+    bool *affected = mem_alloc_array(flow->transform_count + 1, sizeof(*affected));
+    enum err_code code = choose_scope(l, affected, &c->scope, err);
     if (code == ERR_NONE) {
-        code =
-            ask(l, "SELECT coalesce(sum(records), 0) FROM _plumb_batches", NULL, &c->records, err);
+        code = count_sources(l, affected, &all, err);
     }
-    int64_t decoded = 0;
-    for (size_t i = 0; code == ERR_NONE && i < l->o->flow->transform_count; i++) {
-        const struct flow_transform *t = &l->o->flow->transforms[i];
-        int64_t rows = 0;
-        if (t->kind == TRANSFORM_MAP) {
-            code = ask(l,
-                       "SELECT coalesce(sum(b.decoded), 0) FROM _plumb_batches b JOIN "
-                       "_plumb_partitions p ON p.id = b.partition WHERE p.source = ?1",
-                       t->source->name, &rows, err);
-        }
-        decoded += rows;
-        c->rows += l->states[i].known ? l->states[i].rows : 0;
+    for (size_t i = 0; i < flow->transform_count; i++) {
+        c->rows += affected[i] && l->states[i].known ? l->states[i].rows : 0;
     }
-    c->estimate_us = time_for(l, decoded);
-    static const char dropped[] = " FROM _plumb_batches b WHERE NOT EXISTS (SELECT 1 FROM "
-                                  "_plumb_frames f WHERE f.batch = b.id)";
-    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
-    buf_addf(&sql, "SELECT count(*)%s", dropped);
-    if (code == ERR_NONE) {
-        code = ask(l, buf_c(&sql), NULL, &gone, err);
-    }
-    buf_clear(&sql);
-    buf_addf(&sql, "SELECT coalesce(sum(b.decoded), 0)%s", dropped);
-    if (code == ERR_NONE) {
-        code = ask(l, buf_c(&sql), NULL, &lost, err);
-    }
-    if (code == ERR_NONE && gone > 0) {
-        add_line(c, &(struct line){"lost", "batches", "", lost, gone, -1, EFFECT_LOST,
+    mem_free(affected);
+    c->batches = all.batches;
+    c->records = all.records;
+    c->estimate_us = all.batches > 0 ? time_for(l, all.decoded) : -1;
+    if (code == ERR_NONE && all.gone > 0) {
+        add_line(c, &(struct line){"lost", "batches", "", all.lost, all.gone, -1, EFFECT_LOST,
                                    "their raw records are no longer kept (staging: keep): a "
                                    "rebuild is refused, it would lose their rows"});
     }
@@ -472,59 +535,4 @@ enum err_code changes_find(struct changes *c, const struct opened *o, struct err
     }
     mem_free(l.states);
     return code;
-}
-
-static void show_verdict(const struct changes *c, const struct flow *flow, struct output *o) {
-    char batches[OUTPUT_NUMBER_BYTES];
-    char rows[OUTPUT_NUMBER_BYTES];
-    char time[OUTPUT_NUMBER_BYTES];
-    if (c->count[EFFECT_LOST] > 0) {
-        output_styled(o, STYLE_BAD, "Rows would be lost");
-        output_add(o, ": put the old definition back, or begin again with a new store\n");
-    } else if (c->count[EFFECT_HAND] > 0) {
-        output_styled(o, STYLE_BAD, "Your turn");
-        output_add(o,
-                   ": change those tables by hand, or put the declaration back; then plan again\n");
-    } else if (c->count[EFFECT_REBUILD] > 0) {
-        output_number(c->batches, batches);
-        output_number(c->rows, rows);
-        output_styled(o, STYLE_WARN, "A rebuild is needed");
-        output_add(o, ": %s staged batches are applied again, %s rows made anew", batches, rows);
-        if (c->estimate_us >= 0) {
-            output_duration(c->estimate_us, time);
-            output_add(o, ", %s at least", time);
-        }
-        output_add(o, "\n  plumb replay %s\n", flow->path);
-    } else if (c->count[EFFECT_RUN] > 0) {
-        output_styled(o, STYLE_GOOD, "Additive");
-        output_add(o, ": the next run does it\n  plumb run %s\n", flow->path);
-    }
-}
-
-void changes_show(const struct changes *c, const struct flow *flow, struct output *o) {
-    if (facts_rows(&c->lines) > 0) {
-        facts_show(&c->lines, o, FACTS_ROWS_MAX);
-        output_add(o, "\n");
-    }
-    show_verdict(c, flow, o);
-}
-
-void changes_explain(struct flow *flow) {
-    struct opened o = {.flow = flow};
-    struct err err = ERR_INIT; /* whatever hinders this, the refusal itself was told */
-    bool exists = false;
-    CLEANUP(changes_release) struct changes c;
-    AUTO_OUTPUT out;
-    changes_init(&c);
-    output_init(&out);
-    out.colour = false;
-    if (store_exists(flow, &exists, &err) != ERR_NONE || !exists ||
-        store_open(flow, STORE_READ, &o.store, &err) != ERR_NONE) {
-        return;
-    }
-    if (changes_find(&c, &o, &err) == ERR_NONE && changes_refused(&c)) {
-        changes_show(&c, flow, &out);
-        (void)fprintf(stderr, "\n%s", buf_c(&out.text));
-    }
-    store_close(o.store);
 }

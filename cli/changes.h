@@ -24,6 +24,7 @@ struct changes {
     struct facts lines;
     int64_t count[EFFECTS];
     /* what a rebuild costs, when there is one */
+    const char *scope; /* the transform to replay, of the flow; NULL: all */
     int64_t batches, records, rows;
     int64_t estimate_us; /* of the maps, by what the ledger measured; -1: nothing was measured */
 };

@@ -35,6 +35,7 @@ static void json_lines(const struct changes *c, const struct flow *flow, bool ex
     json_key(w, "rebuild");
     if (c->count[EFFECT_REBUILD] > 0) {
         json_begin_object(w);
+        json_kv_c(w, "transform", c->scope);
         json_kv_i64(w, "batches", c->batches);
         json_kv_i64(w, "records", c->records);
         json_kv_i64(w, "rows", c->rows);

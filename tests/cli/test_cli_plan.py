@@ -121,14 +121,19 @@ def test_what_run_refuses_is_planned_and_a_replay_does_it(plumb, shop, name, dum
     before = dump(shop / "shop.db")
     plan = planned(plumb, shop, 3)
     assert lines(plan) == expected
-    assert plan["rebuild"]["batches"] == 3 and plan["rebuild"]["records"] == 167
-    assert plan["rebuild"]["rows"] > 0 and plan["rebuild"]["estimate_us"] > 0
+    scope = {"sum": "customers", "column": "people", "last": "tiers", "contract": "people", "renamed": None}[name]
+    assert plan["rebuild"]["transform"] == scope
+    batches = {"sum": 0, "column": 1, "last": 0, "contract": 1, "renamed": 3}[name]
+    assert plan["rebuild"]["batches"] == batches and (plan["rebuild"]["records"] > 0) == (batches > 0)
+    assert plan["rebuild"]["rows"] > 0 and (plan["rebuild"]["estimate_us"] or 0) * batches >= batches
     refused = plumb.run("run", shop, "--once")
-    assert refused.code == 78 and "A rebuild is needed" in refused.stderr and f"plumb replay {shop}" in refused.stderr
+    assert refused.code == 78 and "A rebuild is needed" in refused.stderr and f"plumb replay {shop}/flow.yaml" in refused.stderr
     for change, kind, table, _ in expected:
         assert any(line.split()[:3] == [change, kind, table] for line in refused.stderr.splitlines())
     assert dump(shop / "shop.db") == before
-    plumb.ok("replay", shop)
+    (command,) = [line.split() for line in refused.stderr.splitlines() if line.startswith("  plumb replay")]
+    done = json.loads(plumb.ok(*command[1:], "--json").stdout)
+    assert done["replayed_batches"] == plan["rebuild"]["batches"]
     assert planned(plumb, shop, 0)["changes"] == []
     rebuilt = dump(shop / "shop.db")
     (shop / "shop.db").unlink()
@@ -136,12 +141,11 @@ def test_what_run_refuses_is_planned_and_a_replay_does_it(plumb, shop, name, dum
     assert rebuilt == dump(shop / "shop.db")
 
 
-def test_a_table_nobody_fills_any_more_is_said_to_come_back_empty(plumb, shop, dump):
+def test_a_table_nobody_fills_any_more_is_for_a_person_to_change(plumb, shop):
     edit(shop, ADDITIVE["removed"][0][0])
     (line,) = [line for line in planned(plumb, shop, 3)["changes"] if line["kind"] == "table"]
-    assert "made again, empty" in line["what"] and line["rows"] == 2
-    plumb.ok("replay", shop)
-    assert dump(shop / "shop.db")["tiers"] == []
+    assert "no transform fills it" in line["what"] and line["rows"] == 2 and line["effect"] == "by_hand"
+    assert plumb.run("run", shop, "--once").code == plumb.run("replay", shop).code == 78
 
 
 def test_a_rename_is_noticed(plumb, shop):
@@ -151,8 +155,9 @@ def test_a_rename_is_noticed(plumb, shop):
 
 
 def test_raw_batches_that_are_gone_make_a_rebuild_a_loss(plumb, shop, dump):
-    edit(shop, *REBUILT["last"][0])
-    write(shop / "shop.db", "DELETE FROM _plumb_frames WHERE batch = 1")
+    edit(shop, *REBUILT["contract"][0])
+    write(shop / "shop.db", "DELETE FROM _plumb_frames WHERE batch = (SELECT b.id FROM _plumb_batches b JOIN "
+                            "_plumb_partitions p ON p.id = b.partition WHERE p.source = 'people')")
     plan = planned(plumb, shop, 3)
     assert plan["effects"]["lost"] == 1 and ("lost", "batches", "", "lost") in lines(plan)
     (line,) = [line for line in plan["changes"] if line["effect"] == "lost"]
@@ -160,6 +165,14 @@ def test_raw_batches_that_are_gone_make_a_rebuild_a_loss(plumb, shop, dump):
     before = dump(shop / "shop.db")
     done = plumb.run("replay", shop)
     assert done.code == 78 and "no longer kept" in done.stderr and dump(shop / "shop.db") == before
+
+
+def test_raw_batches_that_are_gone_do_not_matter_to_a_sum(plumb, shop):
+    edit(shop, *REBUILT["last"][0])
+    write(shop / "shop.db", "DELETE FROM _plumb_frames")
+    assert planned(plumb, shop, 3)["effects"]["lost"] == 0
+    plumb.ok("replay", shop, "--transform", "tiers")
+    planned(plumb, shop, 0)
 
 
 def test_raw_batches_that_are_gone_are_missed_by_a_new_map(plumb, shop):
