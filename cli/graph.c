@@ -12,7 +12,7 @@
 #define NODE_HEIGHT     46
 #define WAYPOINT_HEIGHT 10
 #define NODE_GAP        16
-#define LAYER_GAP       64
+#define LAYER_GAP       54
 #define MARGIN          12
 #define CHARACTER_WIDTH 8
 #define NODE_WIDTH_MIN  96

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#define TIP 7 /* how far before a node an arrow ends */
+#define SHRINK_PERCENT 68 /* smaller than that it is scrolled instead: its text stays readable */
+#define TIP            7  /* how far before a node an arrow ends */
 
 static const char *const kinds[] = {"source", "map",       "sum",     "derive",
                                     "table",  "reference", "waypoint"};
@@ -75,10 +76,11 @@ static void svg_node(const struct graph_node *n, struct buf *out) {
 void graph_svg(const struct graph *g, struct buf *out) {
     buf_addf(out,
              "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" aria-label=\"The flow as a "
-             "graph\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\">\n<defs><marker id=\"tip\" "
+             "graph\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" "
+             "style=\"min-width:%dpx\">\n<defs><marker id=\"tip\" "
              "viewBox=\"0 0 8 8\" refX=\"1\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" "
              "orient=\"auto\"><path class=\"tip\" d=\"M0 0L8 4L0 8z\"/></marker></defs>\n",
-             g->width, g->height, g->width, g->height);
+             g->width, g->height, g->width, g->height, g->width * SHRINK_PERCENT / 100);
     for (int i = 0; i < g->arrow_count; i++) {
         svg_arrow(g, &g->arrows[i], out);
     }
