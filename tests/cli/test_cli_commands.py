@@ -12,6 +12,7 @@ import pytest
 from conftest import ROOT
 
 COMMANDS = ["init", "check", "run", "status", "rejects", "audit", "prove", "test", "replay", "list", "help", "schema", "docs", "version"]
+COMMANDS = ["init", "check", "run", "status", "rejects", "audit", "replay", "trace", "plan", "list", "help", "schema", "docs", "version"]
 
 
 @pytest.fixture
