@@ -90,6 +90,7 @@ void trace_json(const struct trace *t, struct json_writer *w);
 void trace_graph(const struct trace *t, const char *as, struct buf *out);
 /* "key 1, key 2" with values as --json writes them, cut for people. */
 void trace_key_text(const struct trace_row *row, struct buf *out);
-void trace_value_text(const struct value *v, struct buf *out);
+/* At most `most` bytes of it. */
+void trace_value_text(const struct value *v, size_t most, struct buf *out);
 
 #endif

@@ -8,7 +8,8 @@
 #include "base/clock.h"
 #include "cli/rejects.h"
 
-#define VALUE_COLUMNS  40 /* of a value shown to people */
+#define VALUE_COLUMNS  42 /* of a value shown to people: an address is whole */
+#define KEY_COLUMNS    80 /* of one in a key: it tells rows apart */
 #define RECORD_COLUMNS 100
 
 static const char *const kinds[] = {
@@ -23,7 +24,7 @@ static bool in_key(const struct flow_table *t, size_t column) {
     return false;
 }
 
-void trace_value_text(const struct value *v, struct buf *out) {
+void trace_value_text(const struct value *v, size_t most, struct buf *out) {
     AUTO_BUF json = BUF_INIT(BUF_TEXT_MAX);
     struct json_writer w;
     json_writer_init(&w, &json);
@@ -37,8 +38,9 @@ void trace_value_text(const struct value *v, struct buf *out) {
             text = (struct str){text.ptr + 1, text.len - 2};
         }
     }
-    char shown[VALUE_COLUMNS + 1];
-    str_printable(text, shown, sizeof shown);
+    char shown[KEY_COLUMNS + 1];
+    ASSERT(most <= KEY_COLUMNS);
+    str_printable(text, shown, most + 1);
     buf_adds(out, text.len > 0 ? shown : "''");
 }
 
@@ -49,7 +51,7 @@ void trace_key_text(const struct trace_row *row, struct buf *out) {
     for (size_t k = 0; k < row->table->key_count; k++) {
         const size_t c = row->table->key[k];
         buf_addf(out, "%s%s ", k > 0 ? ", " : "", row->table->schema.columns[c].name);
-        trace_value_text(&row->values[c], out);
+        trace_value_text(&row->values[c], KEY_COLUMNS, out);
     }
 }
 
@@ -63,7 +65,7 @@ static void show_values(struct output *o, const struct flow_table *t, const stru
     for (size_t i = 0; i < t->schema.count; i++) {
         if (!in_key(t, i)) {
             AUTO_BUF text = BUF_INIT(BUF_TEXT_MAX);
-            trace_value_text(&values[i], &text);
+            trace_value_text(&values[i], VALUE_COLUMNS, &text);
             output_styled(o, STYLE_DIM, "  %s ", t->schema.columns[i].name);
             output_add(o, "%s", buf_c(&text));
         }
@@ -114,7 +116,9 @@ static void show_step(const struct trace *t, const struct trace_step *s, size_t 
                s->total == 1 ? "" : "s");
     if (s->is_sum) {
         output_styled(o, s->adds_up ? STYLE_GOOD : STYLE_BAD, "%s",
-                      s->adds_up ? ", which add up to it" : ", which do NOT add up to it:");
+                      s->adds_up
+                          ? (s->total == 1 ? ", which adds up to it" : ", which add up to it")
+                          : ", which do NOT add up to it:");
         if (!s->adds_up) {
             show_values(o, t->rows[s->row].table, s->sums);
         }
