@@ -11,8 +11,8 @@ import time
 import pytest
 from conftest import ROOT
 
-COMMANDS = ["init", "check", "run", "status", "rejects", "audit", "prove", "test", "replay", "list", "help", "schema", "docs", "version"]
-COMMANDS = ["init", "check", "run", "status", "rejects", "audit", "replay", "trace", "plan", "list", "help", "schema", "docs", "version"]
+COMMANDS = ["init", "check", "plan", "run", "status", "rejects", "audit", "trace", "prove", "test", "replay", "rewind", "list", "help", "schema",
+            "docs", "version"]
 
 
 @pytest.fixture
