@@ -47,6 +47,8 @@ struct run_options {
     bool (*stop)(void *context);
     /* Called after each turn, at most every 100 ms; for progress on a terminal. May be NULL. */
     void (*progress)(void *context, const struct run_summary *so_far);
+    /* Called after each commit of batches with what their turn took. May be NULL. */
+    void (*turned)(void *context, int64_t duration_us);
     void *context;
 };
 

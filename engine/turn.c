@@ -327,8 +327,12 @@ static void count_group(struct run *r, struct turn_group *g) {
 enum err_code turn_packages(struct run *r, struct turn_group *g, struct err *err) {
     for (int64_t attempt = 1;; attempt++) {
         err_clear(err);
+        const int64_t started = clock_monotonic_us();
         enum err_code code = turn_once(r, g, attempt == 1, err);
         if (code == ERR_NONE) {
+            if (r->options.turned != NULL) {
+                r->options.turned(r->options.context, clock_monotonic_us() - started);
+            }
             count_group(r, g);
             return ERR_NONE;
         }

@@ -57,6 +57,9 @@ MUST_CHECK enum err_code store_release(struct store *s, struct err *err);
 MUST_CHECK enum err_code store_undo(struct store *s,
                                     struct err *err); /* back to the savepoint, and drop it */
 
+/* Statements that still run at this monotonic time end with CANCELLED; 0: they may take for ever. */
+void store_deadline(struct store *s, int64_t monotonic_us);
+
 /* ---- statements ---- */
 struct store_statement;
 #define STORE_PARAMETERS_MAX 8
@@ -67,6 +70,7 @@ void store_bind_i64(struct store_statement *st, int index, int64_t v); /* index 
 void store_bind_str(struct store_statement *st, int index,
                     struct str v); /* text; borrowed until the run ends */
 void store_bind_blob(struct store_statement *st, int index, struct str v);
+void store_bind_f64(struct store_statement *st, int index, double v);
 void store_bind_null(struct store_statement *st, int index);
 /* Runs to the end; rows are ignored. changes may be NULL: rows inserted, updated or deleted,
  * without triggers' work. */

@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "store/sqlite/sql_functions.h"
 #include "store/sqlite/sqlite_store.h"
@@ -19,6 +20,8 @@
 
 #define TRIM_BYTES (128 << 20)
 #define MMAP_BYTES (1 << 20)
+/* Instructions of SQLite's between two looks at the clock: a millisecond or so. */
+#define DEADLINE_STEPS 20000
 
 static const char pragmas_write[] = "PRAGMA journal_mode = WAL;"
                                     "PRAGMA synchronous = FULL;"
@@ -277,6 +280,16 @@ void store_close(struct store *s) {
 
 const char *store_path(const struct store *s) {
     return s->path;
+}
+
+static int is_late(void *context) {
+    const struct store *s = context;
+    return clock_monotonic_us() >= s->deadline_us ? 1 : 0;
+}
+
+void store_deadline(struct store *s, int64_t monotonic_us) {
+    s->deadline_us = monotonic_us;
+    sqlite3_progress_handler(s->db, monotonic_us > 0 ? DEADLINE_STEPS : 0, is_late, s);
 }
 
 void store_present(struct store *s, const struct flow_stream *stream, const struct rows *rows,

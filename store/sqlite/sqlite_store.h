@@ -58,6 +58,7 @@ struct store {
     enum store_mode mode;
     char *path;
     int lock_fd;
+    int64_t deadline_us; /* monotonic; 0: none */
     struct batch_tables *batch_tables;
     struct presented *presented; /* [flow->stream_count] */
     struct presented *current;   /* the one _plumb_pos() and _plumb_record() speak of */

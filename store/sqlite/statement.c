@@ -322,6 +322,10 @@ void store_bind_blob(struct store_statement *st, int index, struct str v) {
     sqlite3_bind_blob64(st->stmt, index, v.ptr != NULL ? v.ptr : "", v.len, SQLITE_STATIC);
 }
 
+void store_bind_f64(struct store_statement *st, int index, double v) {
+    sqlite3_bind_double(st->stmt, index, v);
+}
+
 void store_bind_null(struct store_statement *st, int index) {
     sqlite3_bind_null(st->stmt, index);
 }
