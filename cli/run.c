@@ -9,12 +9,15 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/reload.h"
+#include "cli/serve.h"
 #include "cli/stop.h"
 #include "engine/engine.h"
 
 static const struct command_option run_options[] = {
     {"once", NULL, "Take what is there, bring every table up to date, and end."},
     {"batch-rows", "N", "Give every batch exactly N records (for tests); adaptive otherwise."},
+    {"listen", "HOST:PORT", "Serve health, metrics, API and dashboard there, as 127.0.0.1:8080."},
+    {"token-file", "FILE", "Who asks must know this file's first line (or $PLUMB_TOKEN)."},
     {"json", NULL, "At the end, a summary as JSON."},
     {NULL, NULL, NULL}};
 
@@ -25,6 +28,7 @@ struct live {
     const struct invocation *call;
     struct flow *flow;
     struct flow *next;
+    struct server *server; /* NULL without --listen */
 };
 
 static void on_hangup(int number) {
@@ -50,11 +54,27 @@ static void reload(struct live *live) {
 
 static bool should_stop(void *context) {
     struct live *live = context;
+    if (live->server != NULL) {
+        server_beat(live->server);
+    }
     if (reload_asked != 0 && live->next == NULL) {
         reload_asked = 0;
         reload(live);
     }
     return stop_is_asked() || live->next != NULL;
+}
+
+static void turned(void *context, int64_t duration_us) {
+    const struct live *live = context;
+    if (live->server != NULL) {
+        server_turned(live->server, duration_us);
+    }
+}
+
+static void serve(const struct live *live) {
+    if (live->server != NULL) {
+        server_use(live->server, live->flow);
+    }
 }
 
 static void tell_reloaded(const struct flow *flow) {
@@ -71,13 +91,16 @@ static enum err_code run_live(struct live *live, const struct run_options *optio
         struct flow *old = live->flow;
         live->flow = live->next;
         live->next = NULL;
+        serve(live);
         tell_reloaded(live->flow);
         code = engine_run(live->flow, options, summary, err);
         if (code == ERR_CONFIG && summary->turns == 0) {
             (void)err_wrap(err, "reload refused, the old flow goes on");
             log_error("reload", err);
-            flow_free(live->flow);
+            struct flow *refused = live->flow;
             live->flow = old;
+            serve(live);
+            flow_free(refused);
             err_clear(err);
             code = engine_run(live->flow, options, summary, err);
         } else {
@@ -176,6 +199,7 @@ static int print_json(const char *flow, const struct run_summary *s, const struc
 }
 
 static void free_live(struct live *live) {
+    server_stop(live->server);
     flow_free(live->flow);
 }
 
@@ -212,12 +236,16 @@ static int run_flow(const struct invocation *call, const struct run_options *giv
         }
         return command_failed(&err);
     }
+    if (serve_start(call, live.flow, &live.server, &err) != ERR_NONE) {
+        return command_failed(&err);
+    }
     AUTO_OUTPUT out;
     output_init(&out);
     const bool shows_progress = !json && out.columns > 0 && isatty(STDERR_FILENO) == 1;
     catch_signals();
     options.stop = should_stop;
     options.progress = shows_progress ? progress : NULL;
+    options.turned = turned;
     options.context = &live;
     const bool logs = !options.once && isatty(STDERR_FILENO) != 1;
     if (logs) {
@@ -258,7 +286,7 @@ static int run_run(const struct invocation *call) {
 
 const struct command command_run = {
     .name = "run",
-    .usage = "FLOW [--once] [--batch-rows N] [--json]",
+    .usage = "FLOW [--once] [--listen HOST:PORT] [--token-file FILE] [--json]",
     .summary = "extract, transform and load; until stopped, or --once",
     .doc =
         "Goes on where the last run ended, whatever ended it. SIGTERM or Ctrl-C ends it after\n"

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/queues.h"
+#include "cli/status.h"
 
 #define WATCH_US       INT64_C(2000000)
 #define PARTITIONS_MAX 20 /* shown; --json has all */
@@ -73,6 +74,14 @@ struct status {
     struct facts sources, partitions, marks, transforms, rejects, troubles, events, failed,
         coverage;
 };
+
+#define STATUS_INIT                                                                                \
+    {                                                                                              \
+        FACTS_INIT(source_columns), FACTS_INIT(partition_columns), FACTS_INIT(mark_columns),       \
+            FACTS_INIT(transform_columns), FACTS_INIT(reject_columns),                             \
+            FACTS_INIT(trouble_columns), FACTS_INIT(event_columns),                                \
+            FACTS_INIT(queue_failed_columns), FACTS_INIT(coverage_columns)                         \
+    }
 
 static void status_release(struct status *s) {
     facts_release(&s->sources);
@@ -337,12 +346,10 @@ static void show(const struct opened *opened, const struct status *s, struct out
     section(o, "The data's own schema, last changes", &s->events, EVENTS_MAX);
 }
 
-static int print_json(const struct opened *opened, const struct status *s) {
-    struct json_output o;
-    json_output_begin(&o);
-    json_begin_object(&o.json);
-    json_kv_c(&o.json, "flow", opened->flow->name);
-    json_kv_c(&o.json, "store", store_path(opened->store));
+static void write_json(const struct opened *opened, const struct status *s, struct json_writer *w) {
+    json_begin_object(w);
+    json_kv_c(w, "flow", opened->flow->name);
+    json_kv_c(w, "store", store_path(opened->store));
     const struct {
         const char *key;
         const struct facts *facts;
@@ -352,22 +359,42 @@ static int print_json(const struct opened *opened, const struct status *s) {
                  {"coverage", &s->coverage},   {"troubles", &s->troubles},
                  {"schema_events", &s->events}};
     for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
-        json_key(&o.json, parts[i].key);
-        facts_json(parts[i].facts, &o.json);
+        json_key(w, parts[i].key);
+        facts_json(parts[i].facts, w);
     }
-    json_end_object(&o.json);
+    json_end_object(w);
+}
+
+static int print_json(const struct opened *opened, const struct status *s) {
+    struct json_output o;
+    json_output_begin(&o);
+    write_json(opened, s, &o.json);
     return json_output_end(&o, EXIT_DONE);
+}
+
+enum err_code status_document(const struct flow *flow, struct store *store, struct buf *out,
+                              struct err *err) {
+    union {
+        const struct flow *given;
+        struct flow *borrowed; /* collecting reads it */
+    } both = {.given = flow};
+    const struct opened opened = {both.borrowed, store};
+    CLEANUP(status_release) struct status s = STATUS_INIT;
+    enum err_code code = collect(&opened, &s, err);
+    if (code == ERR_NONE) {
+        struct json_writer w;
+        json_writer_init(&w, out);
+        w.pretty = true;
+        write_json(&opened, &s, &w);
+        buf_addc(out, '\n');
+    }
+    return code;
 }
 
 static int status_once(const struct invocation *call, struct output *o, bool *failed) {
     struct err err = ERR_INIT;
     AUTO_OPENED opened = {.flow = NULL};
-    CLEANUP(status_release)
-    struct status s = {FACTS_INIT(source_columns),  FACTS_INIT(partition_columns),
-                       FACTS_INIT(mark_columns),    FACTS_INIT(transform_columns),
-                       FACTS_INIT(reject_columns),  FACTS_INIT(trouble_columns),
-                       FACTS_INIT(event_columns),   FACTS_INIT(queue_failed_columns),
-                       FACTS_INIT(coverage_columns)};
+    CLEANUP(status_release) struct status s = STATUS_INIT;
     enum err_code code = opened_open(&opened, call, call->arguments[0], STORE_READ, &err);
     if (code == ERR_NONE) {
         code = collect(&opened, &s, &err);

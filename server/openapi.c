@@ -1,0 +1,229 @@
+/* How it works: the fixed paths come from a table; those of a flow's tables, with a schema of their
+ * rows and a parameter for each column, from the flow. */
+#include "server/state.h"
+
+struct fixed_path {
+    const char *path, *summary;
+    const char *parameters[6]; /* "name: what it does" */
+};
+static const struct fixed_path paths[] = {
+    {"/health", "Judged by progress: 200, or 503 with what is wrong.", {NULL}},
+    {"/ready", "200 once the engine turns and the store can be read.", {NULL}},
+    {"/version", "Of the program, its stores and the flow.", {NULL}},
+    {"/metrics", "Prometheus text format 0.0.4.", {NULL}},
+    {"/api/v1/status", "What `plumb status --json` says.", {NULL}},
+    {"/api/v1/flow", "Sources, tables and transforms with their SQL.", {NULL}},
+    {"/api/v1/tables", "Tables with their columns and keys.", {NULL}},
+    {"/api/v1/rejects",
+     "Rows set aside, newest first.",
+     {"source", "transform", "reason", "limit", "before"}},
+    {"/api/v1/rejects/{id}", "One of them with its raw record, cut at the fault.", {NULL}},
+    {"/api/v1/batches",
+     "Staged batches, newest first.",
+     {"source", "partition", "limit", "before"}},
+    {"/api/v1/ledger",
+     "What each map did with each batch, newest first.",
+     {"transform", "limit", "before"}},
+    {"/api/v1/history", "Records, rejects and durations over time.", {"minutes"}},
+    {"/api/v1/coverage", "Ranges of history that sources have read.", {NULL}},
+    {"/api/v1/changes",
+     "Server-sent events: which tables changed. Resumes at Last-Event-ID.",
+     {"table", "since"}},
+    {"/api/v1/openapi.json", "This document.", {NULL}},
+};
+
+/* How value_write_json writes a type. */
+static void write_type(enum column_type type, struct json_writer *w) {
+    static const struct {
+        const char *type, *format, *pattern;
+    } types[COLUMN_TYPE_COUNT] = {[TYPE_INT64] = {"integer", "int64", NULL},
+                                  [TYPE_FLOAT64] = {"number", "double", NULL},
+                                  [TYPE_BOOL] = {"boolean", NULL, NULL},
+                                  [TYPE_TEXT] = {"string", NULL, NULL},
+                                  [TYPE_BYTES] = {"string", NULL, "^0x([0-9a-f]{2})*$"},
+                                  [TYPE_TIMESTAMP] = {"string", "date-time", NULL},
+                                  [TYPE_JSON] = {NULL, NULL, NULL},
+                                  [TYPE_INT256] = {"string", NULL, "^-?[0-9]+$"}};
+    json_begin_object(w);
+    if (types[type].type != NULL) {
+        json_key(w, "type");
+        json_begin_array(w);
+        json_c(w, types[type].type);
+        json_c(w, "null");
+        json_end_array(w);
+    }
+    if (types[type].format != NULL) {
+        json_kv_c(w, "format", types[type].format);
+    }
+    if (types[type].pattern != NULL) {
+        json_kv_c(w, "pattern", types[type].pattern);
+    }
+    json_end_object(w);
+}
+
+static void write_parameter(const char *name, const char *in, const char *about,
+                            struct json_writer *w) {
+    json_begin_object(w);
+    json_kv_c(w, "name", name);
+    json_kv_c(w, "in", in);
+    json_kv_bool(w, "required", in[0] == 'p');
+    if (about != NULL) {
+        json_kv_c(w, "description", about);
+    }
+    json_key(w, "schema");
+    json_begin_object(w);
+    json_kv_c(w, "type", "string");
+    json_end_object(w);
+    json_end_object(w);
+}
+
+/* "responses": 200 with that schema (NULL: anything), and errors. */
+static void write_responses(const char *media, const char *table, struct json_writer *w) {
+    json_key(w, "responses");
+    json_begin_object(w);
+    json_key(w, "200");
+    json_begin_object(w);
+    json_kv_c(w, "description", "What was asked for");
+    json_key(w, "content");
+    json_begin_object(w);
+    json_key(w, media);
+    json_begin_object(w);
+    json_key(w, "schema");
+    json_begin_object(w);
+    if (table != NULL) {
+        char *reference = mem_printf("#/components/schemas/%s", table);
+        json_kv_c(w, "type", "array");
+        json_key(w, "items");
+        json_begin_object(w);
+        json_kv_c(w, "$ref", reference);
+        json_end_object(w);
+        mem_free(reference);
+    }
+    json_end_object(w);
+    json_end_object(w);
+    json_end_object(w);
+    json_end_object(w);
+    json_key(w, "default");
+    json_begin_object(w);
+    json_kv_c(w, "description", "An error: {\"error\": {\"class\", \"message\"}}");
+    json_end_object(w);
+    json_end_object(w);
+}
+
+static const char *media_of(const char *path) {
+    if (str_equal_c(str_of(path), "/metrics")) {
+        return "text/plain";
+    }
+    return str_equal_c(str_of(path), "/api/v1/changes") ? "text/event-stream" : "application/json";
+}
+
+static void write_path(const struct fixed_path *p, struct json_writer *w) {
+    json_key(w, p->path);
+    json_begin_object(w);
+    json_key(w, "get");
+    json_begin_object(w);
+    json_kv_c(w, "summary", p->summary);
+    json_key(w, "parameters");
+    json_begin_array(w);
+    if (str_find(str_of(p->path), '{') < str_of(p->path).len) {
+        write_parameter("id", "path", NULL, w);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(p->parameters) && p->parameters[i] != NULL; i++) {
+        write_parameter(p->parameters[i], "query", NULL, w);
+    }
+    json_end_array(w);
+    write_responses(media_of(p->path), NULL, w);
+    json_end_object(w);
+    json_end_object(w);
+}
+
+static void write_rows_path(const struct flow_table *t, const struct table_columns *columns,
+                            struct json_writer *w) {
+    static const char *const reserved[][2] = {
+        {"select", "columns, with commas; all otherwise"},
+        {"order", "column.asc or column.desc, with commas; by the key otherwise"},
+        {"limit", "rows, 100 otherwise"},
+        {"offset", "rows to skip"},
+        {"key", "once for each column of the key: that one row, or 404"}};
+    char *path = mem_printf("/api/v1/tables/%s/rows", t->name);
+    json_key(w, path);
+    mem_free(path);
+    json_begin_object(w);
+    json_key(w, "get");
+    json_begin_object(w);
+    char *summary = mem_printf("Rows of %s.", t->name);
+    json_kv_c(w, "summary", summary);
+    mem_free(summary);
+    json_key(w, "parameters");
+    json_begin_array(w);
+    for (size_t i = 0; i < ARRAY_COUNT(reserved); i++) {
+        write_parameter(reserved[i][0], "query", reserved[i][1], w);
+    }
+    write_parameter("Prefer", "header", "count=exact, int64=text", w);
+    for (size_t i = 0; i < columns->count; i++) {
+        char *name = mem_printf("filter.%s", columns->items[i].name);
+        write_parameter(name, "query",
+                        "OP.VALUE: eq neq gt gte lt lte like ilike in is, not.OP.VALUE", w);
+        mem_free(name);
+    }
+    json_end_array(w);
+    write_responses("application/json", t->name, w);
+    json_end_object(w);
+    json_end_object(w);
+}
+
+static void write_schema(const struct flow_table *t, const struct table_columns *columns,
+                         struct json_writer *w) {
+    json_key(w, t->name);
+    json_begin_object(w);
+    json_kv_c(w, "type", "object");
+    json_key(w, "properties");
+    json_begin_object(w);
+    for (size_t i = 0; i < columns->count; i++) {
+        json_key(w, columns->items[i].name);
+        write_type(columns->items[i].type, w);
+    }
+    json_end_object(w);
+    json_end_object(w);
+}
+
+enum err_code route_openapi(struct request *r, struct reply *reply, struct err *err) {
+    (void)err;
+    const struct flow *flow = r->server->flow;
+    struct table_columns *columns = mem_alloc(sizeof(*columns));
+    struct json_writer w;
+    json_writer_init(&w, &reply->body);
+    json_begin_object(&w);
+    json_kv_c(&w, "openapi", "3.1.0");
+    json_key(&w, "info");
+    json_begin_object(&w);
+    json_kv_c(&w, "title", flow->name);
+    json_kv_c(&w, "version", r->server->version);
+    json_kv_c(&w, "description",
+              "Read-only. int256 are decimal strings, bytes 0x hex, times RFC 3339.");
+    json_end_object(&w);
+    json_key(&w, "paths");
+    json_begin_object(&w);
+    for (size_t i = 0; i < ARRAY_COUNT(paths); i++) {
+        write_path(&paths[i], &w);
+    }
+    for (size_t i = 0; i < flow->table_count; i++) {
+        table_columns_of(&flow->tables[i], columns);
+        write_rows_path(&flow->tables[i], columns, &w);
+    }
+    json_end_object(&w);
+    json_key(&w, "components");
+    json_begin_object(&w);
+    json_key(&w, "schemas");
+    json_begin_object(&w);
+    for (size_t i = 0; i < flow->table_count; i++) {
+        table_columns_of(&flow->tables[i], columns);
+        write_schema(&flow->tables[i], columns, &w);
+    }
+    json_end_object(&w);
+    json_end_object(&w);
+    json_end_object(&w);
+    buf_addc(&reply->body, '\n');
+    mem_free(columns);
+    return ERR_NONE;
+}

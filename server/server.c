@@ -1,0 +1,485 @@
+/* How it works: libmicrohttpd accepts, parses and answers, one thread a connection. A request is
+ * checked (method, host, token), matched against the table of routes, and answered from a buffer
+ * that is complete before its first byte is sent, so that no reader of the store is held while a
+ * client is slow. Event streams are the exception; changes.c tells how. */
+#include <arpa/inet.h>
+#include <microhttpd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "server/state.h"
+
+static const char content_policy[] =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+enum route_flags {
+    ROUTE_OPEN = 1,   /* answers who gave no token, too */
+    ROUTE_PREFIX = 2, /* everything below the path */
+    ROUTE_STREAM = 4
+};
+static const struct route {
+    const char *path;
+    unsigned flags;
+    route_fn run;
+} routes[] = {
+    {"/health", ROUTE_OPEN, route_health},
+    {"/ready", ROUTE_OPEN, route_ready},
+    {"/version", 0, route_version},
+    {"/metrics", 0, route_metrics},
+    {"/api/v1/status", 0, route_status},
+    {"/api/v1/flow", 0, route_flow},
+    {"/api/v1/tables", 0, route_tables},
+    {"/api/v1/tables/", ROUTE_PREFIX, route_table},
+    {"/api/v1/rejects", 0, route_rejects},
+    {"/api/v1/rejects/", ROUTE_PREFIX, route_reject},
+    {"/api/v1/batches", 0, route_batches},
+    {"/api/v1/ledger", 0, route_ledger},
+    {"/api/v1/history", 0, route_history},
+    {"/api/v1/coverage", 0, route_coverage},
+    {"/api/v1/openapi.json", 0, route_openapi},
+    {"/api/v1/changes", ROUTE_STREAM, NULL},
+};
+
+/* ---- what routes use ---- */
+
+struct str request_get(const struct request *r, const char *name) {
+    for (size_t i = r->parameter_count; i > 0; i--) {
+        if (str_equal_c(r->parameters[i - 1].name, name)) {
+            return r->parameters[i - 1].value;
+        }
+    }
+    return (struct str){NULL, 0};
+}
+
+enum err_code request_number(const struct request *r, const char *name, int64_t low, int64_t high,
+                             int64_t *value, struct err *err) {
+    const struct str text = request_get(r, name);
+    int64_t number = 0;
+    if (text.ptr == NULL) {
+        return ERR_NONE;
+    }
+    if (!parse_i64(text, &number) || number < low || number > high) {
+        return err_set(err, ERR_INPUT, "'%s' is a whole number from %lld to %lld", name,
+                       (long long)low, (long long)high);
+    }
+    *value = number;
+    return ERR_NONE;
+}
+
+enum err_code reply_refuse(struct reply *reply, unsigned status, struct err *err, const char *fmt,
+                           ...) {
+    char text[ERR_MESSAGE_BYTES];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    reply->status = status;
+    return err_set(err, ERR_INPUT, "%s", text);
+}
+
+enum err_code reply_room(const struct reply *reply, size_t more, struct err *err) {
+    if (more > SERVER_RESPONSE_BYTES || reply->body.len > SERVER_RESPONSE_BYTES - more) {
+        return err_set(err, ERR_LIMIT,
+                       "the answer is larger than %zu MiB: ask for fewer rows or columns",
+                       SERVER_RESPONSE_BYTES >> 20);
+    }
+    return ERR_NONE;
+}
+
+const char *transform_kind_name(enum transform_kind kind) {
+    switch (kind) {
+    case TRANSFORM_MAP:
+        return "map";
+    case TRANSFORM_SUM:
+        return "sum";
+    case TRANSFORM_DERIVE:
+        return "derive";
+    }
+    return "";
+}
+
+void json_kv_time(struct json_writer *w, const char *key, int64_t us) {
+    char text[CLOCK_TEXT_BYTES];
+    clock_format_us(us, text);
+    json_kv_c(w, key, text);
+}
+
+const struct file_in_program *server_file(struct str path) {
+    for (size_t i = 0; i < server_file_count; i++) {
+        if (str_equal_c(path, server_files[i].path)) {
+            return &server_files[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- a request ---- */
+
+static unsigned status_of(enum err_code code) {
+    switch (code) {
+    case ERR_NONE:
+        return MHD_HTTP_OK;
+    case ERR_INPUT:
+        return MHD_HTTP_BAD_REQUEST;
+    case ERR_LIMIT:
+    case ERR_CONFIG: /* there is no store yet, or it is another flow's */
+    case ERR_UNAVAILABLE:
+    case ERR_CONFLICT:
+    case ERR_CANCELLED:
+        return MHD_HTTP_SERVICE_UNAVAILABLE;
+    case ERR_CORRUPT:
+    case ERR_INTERNAL:
+        break;
+    }
+    return MHD_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+static void write_error(struct reply *reply, const struct err *err) {
+    struct json_writer w;
+    buf_clear(&reply->body);
+    json_writer_init(&w, &reply->body);
+    json_begin_object(&w);
+    json_key(&w, "error");
+    json_begin_object(&w);
+    json_kv_c(&w, "class", err_class(err->code));
+    json_kv_c(&w, "message",
+              err->code == ERR_CANCELLED
+                  ? "the query took too long and was ended: ask for less, or by indexed columns"
+                  : err->message);
+    json_end_object(&w);
+    json_end_object(&w);
+    buf_addc(&reply->body, '\n');
+    reply->type = "application/json";
+    reply->range[0] = '\0';
+    if (reply->status == 0) {
+        reply->status = status_of(err->code);
+    }
+}
+
+static void body_free(void *bytes) {
+    mem_free(bytes);
+}
+
+static void add_headers(struct MHD_Response *response, const struct reply *reply) {
+    const struct {
+        const char *name, *value;
+    } headers[] = {{"Content-Type", reply->type},
+                   {"Content-Security-Policy", content_policy},
+                   {"X-Content-Type-Options", "nosniff"},
+                   {"X-Frame-Options", "DENY"},
+                   {"Referrer-Policy", "no-referrer"},
+                   {"Cross-Origin-Resource-Policy", "same-origin"},
+                   {"Cache-Control", reply->may_cache ? "no-cache" : "no-store"},
+                   {"Content-Range", reply->range},
+                   {"WWW-Authenticate", reply->status == MHD_HTTP_UNAUTHORIZED ? "Bearer" : ""},
+                   {"Allow", reply->status == MHD_HTTP_METHOD_NOT_ALLOWED ? "GET, HEAD" : ""},
+                   {"Retry-After", reply->status == MHD_HTTP_SERVICE_UNAVAILABLE ? "1" : ""}};
+    for (size_t i = 0; i < ARRAY_COUNT(headers); i++) {
+        if (headers[i].value[0] != '\0') {
+            (void)MHD_add_response_header(response, headers[i].name, headers[i].value);
+        }
+    }
+    if (reply->as_of_us > 0) {
+        char text[CLOCK_TEXT_BYTES];
+        clock_format_us(reply->as_of_us, text);
+        (void)MHD_add_response_header(response, "X-Plumb-As-Of", text);
+    }
+}
+
+static enum MHD_Result send_response(struct request *r, struct reply *reply,
+                                     struct MHD_Response *response) {
+    if (response == NULL) {
+        return MHD_NO;
+    }
+    if (reply->status >= MHD_HTTP_INTERNAL_SERVER_ERROR) {
+        atomic_fetch_add(&r->server->requests_failed, 1);
+    }
+    add_headers(response, reply);
+    const enum MHD_Result queued = MHD_queue_response(r->connection, reply->status, response);
+    MHD_destroy_response(response);
+    return queued;
+}
+
+static enum MHD_Result send_reply(struct request *r, struct reply *reply) {
+    struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback(
+        reply->body.len, reply->body.data, body_free);
+    reply->body = (struct buf)BUF_INIT(BUF_TEXT_MAX); /* the response frees it */
+    return send_response(r, reply, response);
+}
+
+static enum MHD_Result send_file(struct request *r, struct reply *reply,
+                                 const struct file_in_program *file) {
+    reply->status = MHD_HTTP_OK;
+    reply->type = file->type;
+    reply->may_cache = true;
+    union {
+        const unsigned char *read;
+        void *given; /* MHD only reads it, but its parameter is not const */
+    } bytes = {.read = file->bytes};
+    return send_response(
+        r, reply, MHD_create_response_from_buffer(file->len, bytes.given, MHD_RESPMEM_PERSISTENT));
+}
+
+static const struct route *find_route(struct str path) {
+    for (size_t i = 0; i < ARRAY_COUNT(routes); i++) {
+        const struct route *route = &routes[i];
+        if ((route->flags & ROUTE_PREFIX) != 0 ? str_starts_with(path, str_of(route->path))
+                                               : str_equal_c(path, route->path)) {
+            return route;
+        }
+    }
+    return NULL;
+}
+
+/* Method, host and token: what holds for every path. */
+static enum err_code check_access(struct request *r, const char *method, struct reply *reply,
+                                  struct err *err) {
+    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
+        return reply_refuse(reply, MHD_HTTP_METHOD_NOT_ALLOWED, err, "only GET and HEAD");
+    }
+    const char *authorization =
+        MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+    r->is_known =
+        r->server->token == NULL ||
+        (authorization != NULL && token_is_right(str_of(authorization), r->server->token));
+    const char *host =
+        MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+    if (r->server->token == NULL && (host == NULL || !host_is_local(str_of(host)))) {
+        return reply_refuse(reply, MHD_HTTP_MISDIRECTED_REQUEST, err,
+                            "without a token this server answers to localhost, 127.0.0.1 and [::1] "
+                            "only");
+    }
+    return ERR_NONE;
+}
+
+static enum MHD_Result add_parameter(void *context, enum MHD_ValueKind kind, const char *key,
+                                     size_t key_len, const char *value, size_t value_len) {
+    struct request *r = context;
+    (void)kind;
+    if (r->parameter_count == PARAMETERS_MAX) {
+        r->too_many = true;
+        return MHD_NO;
+    }
+    r->parameters[r->parameter_count++] = (struct query_parameter){
+        {key, key_len}, {value != NULL ? value : "", value != NULL ? value_len : 0}};
+    return MHD_YES;
+}
+
+static enum err_code read_request(struct request *r, struct reply *reply, struct err *err) {
+    (void)MHD_get_connection_values_n(r->connection, MHD_GET_ARGUMENT_KIND, add_parameter, r);
+    if (r->too_many) {
+        return reply_refuse(reply, MHD_HTTP_BAD_REQUEST, err, "more than %d parameters",
+                            PARAMETERS_MAX);
+    }
+    const char *prefer = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Prefer");
+    r->counts = prefer != NULL && strstr(prefer, "count=exact") != NULL;
+    r->int64_text = prefer != NULL && strstr(prefer, "int64=text") != NULL;
+    const char *last = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Last-Event-ID");
+    r->last_event = str_of(last);
+    return ERR_NONE;
+}
+
+static enum MHD_Result answer(struct request *r, const char *method) {
+    struct reply reply = {.type = "application/json", .body = BUF_INIT(BUF_TEXT_MAX)};
+    struct err err = ERR_INIT;
+    struct MHD_Response *stream = NULL;
+    enum err_code code = check_access(r, method, &reply, &err);
+    const struct file_in_program *file = code == ERR_NONE ? server_file(r->path) : NULL;
+    if (file != NULL) {
+        return send_file(r, &reply, file);
+    }
+    if (code == ERR_NONE) {
+        const struct route *route = find_route(r->path);
+        const bool open = route != NULL && (route->flags & ROUTE_OPEN) != 0;
+        if (!r->is_known && !open) {
+            code = reply_refuse(&reply, MHD_HTTP_UNAUTHORIZED, &err,
+                                "give the token: Authorization: Bearer TOKEN");
+        } else if (route == NULL) {
+            code = reply_refuse(&reply, MHD_HTTP_NOT_FOUND, &err,
+                                "there is nothing here; /api/v1/openapi.json tells what there is");
+        } else {
+            code = read_request(r, &reply, &err);
+        }
+        (void)pthread_rwlock_rdlock(&r->server->use);
+        if (code == ERR_NONE && (route->flags & ROUTE_STREAM) != 0) {
+            stream = changes_open(r, &reply, &err);
+            code = err.code;
+        } else if (code == ERR_NONE) {
+            code = route->run(r, &reply, &err);
+        }
+        (void)pthread_rwlock_unlock(&r->server->use);
+    }
+    if (stream != NULL) {
+        reply.status = MHD_HTTP_OK;
+        return send_response(r, &reply, stream);
+    }
+    if (code != ERR_NONE) {
+        write_error(&reply, &err);
+    } else if (reply.status == 0) {
+        reply.status = MHD_HTTP_OK;
+    }
+    return send_reply(r, &reply);
+}
+
+static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *version, const char *upload_data,
+                              size_t *upload_data_size, void **request_context) {
+    static int seen; /* only its address is used */
+    (void)version;
+    (void)upload_data;
+    if (*request_context == NULL) { /* headers only; a body, if any, is not wanted */
+        *request_context = &seen;
+        return MHD_YES;
+    }
+    if (*upload_data_size > 0) {
+        *upload_data_size = 0;
+        return MHD_YES;
+    }
+    struct server *s = context;
+    atomic_fetch_add(&s->requests, 1);
+    struct request *r = mem_alloc(sizeof(*r));
+    *r = (struct request){.server = s, .connection = connection, .path = str_of(url)};
+    const enum MHD_Result result = answer(r, method);
+    mem_free(r);
+    return result;
+}
+
+/* ---- life ---- */
+
+static enum err_code status_make(void *context, struct buf *out, struct err *err) {
+    struct server *s = context;
+    struct reader reader = {NULL, 0};
+    enum err_code code = readers_lend(&s->readers, SNAPSHOT_AGE_MAX_US / 2, &reader, err);
+    if (code == ERR_NONE) {
+        code = s->status(s->flow, reader.store, out, err);
+    }
+    readers_return(&s->readers, &reader);
+    return code;
+}
+
+static enum err_code check_options(const struct server_options *o, const struct address *a,
+                                   struct err *err) {
+    if (o->token != NULL &&
+        (strlen(o->token) < SERVER_TOKEN_BYTES_MIN || strlen(o->token) > SERVER_TOKEN_BYTES_MAX)) {
+        return err_set(err, ERR_CONFIG, "a token has %d to %d characters", SERVER_TOKEN_BYTES_MIN,
+                       SERVER_TOKEN_BYTES_MAX);
+    }
+    if (o->token == NULL && !a->is_loopback) {
+        return err_set(err, ERR_CONFIG,
+                       "'%s' is reachable from other machines: give --token-file, or listen on "
+                       "127.0.0.1",
+                       o->listen);
+    }
+    return ERR_NONE;
+}
+
+static void log_from_mhd(void *context, const char *fmt, va_list args) {
+    char text[LOG_VALUE_BYTES];
+    char quoted[LOG_VALUE_BYTES];
+    (void)context;
+    (void)vsnprintf(text, sizeof(text), fmt, args);
+    log_debug("http", "message=%s", log_value(str_trim(str_of(text)), quoted));
+}
+
+static enum err_code listen_on(struct server *s, const char *text, struct err *err) {
+    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION |
+                     MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+    flags |= s->address.is_v6 ? MHD_USE_IPv6 : 0U;
+    s->daemon = MHD_start_daemon(
+        flags, s->address.port, NULL, NULL, handle, s, MHD_OPTION_EXTERNAL_LOGGER, log_from_mhd,
+        NULL, MHD_OPTION_SOCK_ADDR, &s->address.socket.any, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)SERVER_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SERVER_IDLE_S,
+        MHD_OPTION_THREAD_STACK_SIZE, SERVER_THREAD_STACK, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        SERVER_CONNECTION_MEMORY, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U, MHD_OPTION_END);
+    if (s->daemon == NULL) {
+        return err_set(err, ERR_UNAVAILABLE,
+                       "cannot listen on '%s': is something else listening there, or is the port "
+                       "below 1024?",
+                       text);
+    }
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT);
+    address_url(&s->address, info != NULL ? info->port : s->address.port, s->url);
+    return ERR_NONE;
+}
+
+enum err_code server_start(const struct server_options *options, struct server **out,
+                           struct err *err) {
+    struct address address;
+    enum err_code code = address_parse(options->listen, &address, err);
+    if (code == ERR_NONE) {
+        code = check_options(options, &address, err);
+    }
+    if (code != ERR_NONE) {
+        return code;
+    }
+    struct server *s = mem_alloc(sizeof(*s));
+    s->address = address;
+    s->token = options->token != NULL ? mem_strdup(options->token) : NULL;
+    s->version = options->version;
+    s->status = options->status;
+    s->flow = options->flow;
+    s->started_us = clock_monotonic_us();
+    pthread_rwlockattr_t attributes;
+    (void)pthread_rwlockattr_init(&attributes);
+    (void)pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    (void)pthread_rwlock_init(&s->use, &attributes);
+    (void)pthread_rwlockattr_destroy(&attributes);
+    readers_init(&s->readers, s->flow);
+    snapshot_cache_init(&s->status_cache, status_make, s, true);
+    snapshot_cache_init(&s->metrics_cache, metrics_make, s, false);
+    code = listen_on(s, options->listen, err);
+    if (code != ERR_NONE) {
+        server_stop(s);
+        return code;
+    }
+    *out = s;
+    return ERR_NONE;
+}
+
+void server_stop(struct server *s) {
+    if (s == NULL) {
+        return;
+    }
+    atomic_store(&s->stopping, true);
+    if (s->daemon != NULL) {
+        MHD_stop_daemon(s->daemon);
+    }
+    snapshot_cache_release(&s->status_cache);
+    snapshot_cache_release(&s->metrics_cache);
+    readers_release(&s->readers);
+    (void)pthread_rwlock_destroy(&s->use);
+    mem_free(s->token);
+    mem_free(s);
+}
+
+const char *server_url(const struct server *s) {
+    return s->url;
+}
+
+void server_beat(struct server *s) {
+    atomic_store(&s->beat_us, clock_monotonic_us());
+}
+
+void server_turned(struct server *s, int64_t duration_us) {
+    size_t bucket = 0;
+    while (bucket < TURN_BUCKETS && duration_us > turn_bucket_us[bucket]) {
+        bucket++;
+    }
+    atomic_fetch_add(&s->turns[bucket], 1);
+    atomic_fetch_add(&s->turn_sum_us, duration_us);
+    atomic_store(&s->turn_end_us, clock_now_us());
+}
+
+void server_use(struct server *s, const struct flow *flow) {
+    (void)pthread_rwlock_wrlock(&s->use);
+    s->flow = flow;
+    readers_use(&s->readers, flow);
+    snapshot_cache_clear(&s->status_cache);
+    snapshot_cache_clear(&s->metrics_cache);
+    (void)pthread_rwlock_unlock(&s->use);
+}
