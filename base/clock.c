@@ -41,6 +41,12 @@ int64_t clock_monotonic_us(void) {
     return read_clock(CLOCK_MONOTONIC);
 }
 
+int64_t clock_thread_cpu_us(void) {
+    struct timespec at = {0};
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &at);
+    return (int64_t)at.tv_sec * 1000000 + at.tv_nsec / 1000;
+}
+
 void clock_sleep_us(int64_t us) {
     if (us <= 0) {
         return;

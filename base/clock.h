@@ -8,7 +8,8 @@
 
 int64_t clock_now_us(void);
 int64_t clock_monotonic_us(void);
-void clock_sleep_us(int64_t us); /* may return early on a signal */
+int64_t clock_thread_cpu_us(void); /* this thread has worked so long; never simulated */
+void clock_sleep_us(int64_t us);   /* may return early on a signal */
 
 struct clock_source {
     int64_t (*now_us)(void *context);

@@ -44,9 +44,9 @@ static size_t free_slot(const struct readers *r) {
 }
 
 static size_t take_slot(struct readers *r) {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += SERVER_READER_WAIT_US / 1000000;
+    const int64_t until_us = clock_monotonic_us() + SERVER_READER_WAIT_US;
+    const struct timespec until = {.tv_sec = until_us / 1000000,
+                                   .tv_nsec = until_us % 1000000 * 1000};
     (void)pthread_mutex_lock(&r->lock);
     size_t slot = free_slot(r);
     while (slot == READERS_MAX && pthread_cond_timedwait(&r->returned, &r->lock, &until) == 0) {

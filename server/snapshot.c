@@ -39,6 +39,7 @@ void snapshot_cache_release(struct snapshot_cache *c) {
 
 static bool is_fresh(const struct snapshot *s, int64_t now_us) {
     int64_t age_max = s->cost_us * SNAPSHOT_COST;
+    age_max = age_max < s->took_us ? s->took_us : age_max;
     age_max = age_max < SNAPSHOT_AGE_US ? SNAPSHOT_AGE_US : age_max;
     age_max = age_max > SNAPSHOT_AGE_MAX_US ? SNAPSHOT_AGE_MAX_US : age_max;
     return now_us - s->made_monotonic_us < age_max;
@@ -46,6 +47,7 @@ static bool is_fresh(const struct snapshot *s, int64_t now_us) {
 
 static enum err_code make(struct snapshot_cache *c, struct snapshot **out, struct err *err) {
     const int64_t started = clock_monotonic_us();
+    const int64_t worked = clock_thread_cpu_us();
     struct snapshot *s = mem_alloc(sizeof(*s));
     buf_init(&s->text, BUF_TEXT_MAX);
     arena_init(&s->arena, SNAPSHOT_TREE_BYTES);
@@ -60,7 +62,8 @@ static enum err_code make(struct snapshot_cache *c, struct snapshot **out, struc
     s->users = 1;
     s->made_us = clock_now_us();
     s->made_monotonic_us = clock_monotonic_us();
-    s->cost_us = s->made_monotonic_us - started;
+    s->took_us = s->made_monotonic_us - started;
+    s->cost_us = clock_thread_cpu_us() - worked;
     *out = s;
     return ERR_NONE;
 }

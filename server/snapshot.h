@@ -1,7 +1,7 @@
 /* What is asked often and costs a scan, kept for a moment and shared by all who ask.
  *
  * A cache holds one snapshot: a JSON text and, when it wants one, the tree of it. It is made anew
- * when it is older than SNAPSHOT_AGE_US and than SNAPSHOT_COST times what it took to make, so that
+ * when it is older than SNAPSHOT_AGE_US and than SNAPSHOT_COST times the processor time it took, so that
  * however large a store is and however many ask, at most 1/SNAPSHOT_COST of one core goes there.
  * One thread makes it while the others are given the one before. */
 #ifndef PLUMB_SERVER_SNAPSHOT_H
@@ -13,7 +13,7 @@
 
 #define SNAPSHOT_AGE_US     500000
 #define SNAPSHOT_AGE_MAX_US INT64_C(120000000)
-#define SNAPSHOT_COST       100
+#define SNAPSHOT_COST       50
 #define SNAPSHOT_TREE_BYTES ((size_t)256 << 20)
 
 struct snapshot {
@@ -22,8 +22,9 @@ struct snapshot {
     const struct json_value *tree; /* NULL: not wanted */
     int64_t made_us;               /* wall clock */
     int64_t made_monotonic_us;
-    int64_t cost_us;
-    int64_t users; /* the cache counts as one */
+    int64_t took_us;
+    int64_t cost_us; /* of processor time */
+    int64_t users;   /* the cache counts as one */
 };
 
 /* Writes the text; called without any lock. */

@@ -34,6 +34,7 @@ export async function ask(path, headers = {}) {
   try { answer = JSON.parse(text); } catch { throw new Refused(response.status, "the answer is not JSON"); }
   if (!response.ok && !path.startsWith("/health")) throw new Refused(response.status, answer?.error?.message ?? response.statusText);
   answer.range = response.headers.get("Content-Range");
+  answer.asOf = Date.parse(response.headers.get("X-Plumb-As-Of"));
   return answer;
 }
 export const query = (values) => {
@@ -115,8 +116,7 @@ async function poll() {
     if (first || polls % 30 === 0) state.flow = await ask("/api/v1/flow");
     if (polls % HISTORY_EVERY === 0) state.history = await ask("/api/v1/history?minutes=5");
     const [status, health] = await Promise.all([ask("/api/v1/status"), ask("/health")]);
-    status.taken = performance.now();
-    if (state.status) state.before = state.status;
+    if (state.status && state.status.asOf !== status.asOf) state.before = state.status;
     Object.assign(state, { status, health, lost: null });
     polls++;
     chrome();

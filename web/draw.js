@@ -34,7 +34,7 @@ export function short(n) {
   if (size >= 1e6) return (n / 1e6).toFixed(1) + " M";
   if (size >= 1e4) return (n / 1e3).toFixed(0) + " k";
   if (size >= 100 || Number.isInteger(n)) return String(Math.round(n));
-  return n.toFixed(size >= 10 ? 0 : 1);
+  return String(Number(n.toFixed(size >= 10 ? 1 : 2)));
 }
 export function bytes(n) {
   for (const [size, unit] of [[2 ** 40, "TiB"], [2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"]]) {
@@ -64,7 +64,25 @@ export function clock(time, withSeconds = false) {
 // ---- the graph ----
 const CARD = { width: 196, head: 46, line: 19, gapX: 70, gapY: 18 };
 
-function layersOf(nodes) {
+// An edge over several layers is led between the cards of those it passes, through places of its own.
+function addGhosts(nodes, layers, byId) {
+  for (const node of [...nodes]) {
+    for (const edge of node.inputs) {
+      let before = edge.from;
+      edge.path = [];
+      for (let layer = byId.get(edge.from).layer + 1; layer < node.layer; layer++) {
+        const ghost = { id: `${edge.from}>${node.id}>${layer}`, ghost: true, layer, width: CARD.width, height: 8, inputs: [{ from: before }] };
+        byId.set(ghost.id, ghost);
+        layers[layer].push(ghost);
+        edge.path.push(ghost);
+        before = ghost.id;
+      }
+      edge.before = before;
+    }
+  }
+}
+
+function layersOf(nodes, bypasses) {
   const byId = new Map(nodes.map((node) => [node.id, node]));
   // Inputs come first in the list, so one pass finds the longest way to each node.
   for (const node of nodes) {
@@ -73,10 +91,11 @@ function layersOf(nodes) {
   }
   const layers = [];
   for (const node of nodes) (layers[node.layer] ??= []).push(node);
+  if (bypasses) addGhosts(nodes, layers, byId);
   const dense = layers.filter(Boolean);
   for (const layer of dense) {
     for (const node of layer) {
-      const places = node.inputs.map((edge) => byId.get(edge.from).place ?? 0);
+      const places = node.inputs.map((edge) => byId.get(edge.before ?? edge.from).place ?? 0);
       node.wish = places.length ? places.reduce((a, b) => a + b, 0) / places.length : 0;
     }
     layer.sort((a, b) => a.wish - b.wish);
@@ -118,11 +137,17 @@ function placeNarrow(layers, room) {
   return { width: room, height: y };
 }
 
-function edgePath(from, to, wide) {
+function edgePath(from, edge, to, wide) {
   if (wide) {
-    const x1 = from.x + from.width, y1 = from.y + from.height / 2, x2 = to.x, y2 = to.y + to.height / 2;
-    const bend = Math.max(24, (x2 - x1) / 2);
-    return `M${x1},${y1}C${x1 + bend},${y1} ${x2 - bend},${y2} ${x2},${y2}`;
+    let x = from.x + from.width, y = from.y + from.height / 2, path = `M${x},${y}`;
+    for (const next of [...edge.path, to]) {
+      const end = next.y + next.height / 2, bend = (next.x - x) / 2;
+      path += `C${x + bend},${y} ${next.x - bend},${end} ${next.x},${end}`;
+      if (next.ghost) path += `L${next.x + next.width},${end}`;
+      x = next.x + next.width;
+      y = end;
+    }
+    return path;
   }
   const x1 = from.x + from.width / 2, y1 = from.y + from.height, x2 = to.x + to.width / 2, y2 = to.y;
   const bend = Math.min(40, Math.max(10, (y2 - y1) / 2));
@@ -132,8 +157,8 @@ function edgePath(from, to, wide) {
 function card(node) {
   const letters = Math.floor((node.width - 40) / 7.6);
   const lines = node.lines.map((line, i) => s("g", {},
-    s("text", { x: 14, y: CARD.head + 10 + i * CARD.line, class: "kind" }, cut(line.label, 16)),
-    s("text", { x: node.width - 14, y: CARD.head + 10 + i * CARD.line, class: "value " + (line.tone ?? ""), "text-anchor": "end" }, cut(line.value, 22))));
+    s("text", { x: 14, y: CARD.head + 12 + i * CARD.line, class: "kind" }, cut(line.label, 16)),
+    s("text", { x: node.width - 14, y: CARD.head + 12 + i * CARD.line, class: "value " + (line.tone ?? ""), "text-anchor": "end" }, cut(line.value, 22))));
   return s("a", { href: node.href, class: `node ${node.kind} ${node.tone === "bad" ? "fails" : node.tone === "warn" ? "warns" : ""}`,
     transform: `translate(${node.x},${node.y})`, "aria-label": `${shown(node.name)}, ${node.about}, ${node.lines.map((l) => shown(l.label + " " + l.value)).join(", ")}` },
     s("rect", { class: "card", width: node.width, height: node.height, rx: 9 }),
@@ -149,13 +174,13 @@ export function graph(nodes, room) {
     node.width = CARD.width;
     node.height = CARD.head + node.lines.length * CARD.line + 4;
   }
-  const { layers, byId } = layersOf(nodes);
-  if (layers.length === 0) return s("svg");
   const wide = room >= 720;
+  const { layers, byId } = layersOf(nodes, wide);
+  if (layers.length === 0) return s("svg");
   const size = wide ? placeWide(layers) : placeNarrow(layers, room);
   const scale = wide ? Math.max(0.72, Math.min(1.1, room / size.width)) : 1;
   const edges = nodes.flatMap((node) => node.inputs.map((edge) =>
-    s("path", { class: `edge ${edge.tone ?? ""} ${edge.flowing ? "flowing" : ""}`, d: edgePath(byId.get(edge.from), node, wide) })));
+    s("path", { class: `edge ${edge.tone ?? ""} ${edge.flowing ? "flowing" : ""}`, d: edgePath(byId.get(edge.from), edge, node, wide) })));
   return s("svg", { class: "graph", viewBox: `0 0 ${size.width} ${size.height}`, width: size.width * scale, height: size.height * scale,
     role: "group", "aria-label": "The flow as a graph" }, ...edges, ...nodes.map(card));
 }
@@ -164,7 +189,7 @@ export function graph(nodes, room) {
 function niceMax(value) {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 2.5, 5, 10].map((n) => n * power).find((n) => n >= value);
+  return [1, 2, 4, 6, 8, 10].map((n) => n * power).find((n) => n >= value);
 }
 
 // series: [{name, points: [[ms, value], ...]}], at most six of them

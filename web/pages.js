@@ -25,7 +25,7 @@ function sheet(columns, rows, { open, empty = "Nothing here." } = {}) {
 }
 
 // ---- what the status says, for the graph ----
-const seconds = () => (state.before ? (state.status.taken - state.before.taken) / 1000 : 0);
+const seconds = () => (state.before ? (state.status.asOf - state.before.asOf) / 1000 : 0);
 function rateOf(source) {
   const now = state.status.sources.find((one) => one.source === source)?.records ?? 0;
   const then = state.before?.sources.find((one) => one.source === source)?.records ?? now;
@@ -98,6 +98,7 @@ function flowPage() {
   const holder = h("div", { class: "scroll" });
   const above = h("div", {});
   const numbers = h("div", {});
+  const title = h("h2", {});
   const update = () => {
     const focused = document.activeElement?.closest?.(".graph a")?.getAttribute("href");
     const sources = state.status.sources;
@@ -107,6 +108,7 @@ function flowPage() {
     numbers.replaceChildren(facts([["Records", count(total("records"))], ["Records a second", short(rate)], ["Batches", count(total("batches"))],
       ["Rejected rows", rejected ? h("a", { href: "#/rejects" }, count(rejected)) : "0"], ["Raw", bytes(total("raw_bytes"))], ["Kept", bytes(total("kept_bytes"))],
       ["Troubles", String(state.status.troubles.length), state.status.troubles.length ? "bad" : null]]));
+    title.replaceChildren("The flow", h("span", { class: "dim" }, `as of ${ago(new Date(state.status.asOf).toISOString())}`));
     above.replaceChildren(...[alarms()].filter(Boolean));
     above.hidden = above.children.length === 0;
     holder.replaceChildren(graph(graphNodes(), Math.max(280, holder.clientWidth || innerWidth - 80)));
@@ -114,7 +116,7 @@ function flowPage() {
   };
   addEventListener("resize", () => { if (holder.isConnected) update(); });
   queueMicrotask(update);
-  return { nodes: [above, h("section", { class: "panel" }, numbers), h("section", { class: "panel" }, h("h2", {}, "The flow"), holder), eventsPanel()].filter(Boolean), update };
+  return { nodes: [above, h("section", { class: "panel" }, numbers), h("section", { class: "panel" }, title, holder), eventsPanel()].filter(Boolean), update };
 }
 
 function eventsPanel() {
@@ -341,7 +343,7 @@ async function coveragePage() {
     const gaps = ranges.slice(1).map(([low], i) => [ranges[i][1] + 1, low - 1]);
     const missing = gaps.reduce((sum, [low, high]) => sum + high - low + 1, 0);
     return panel(data(list[0].source), data(list[0].partition), facts([["From", count(ranges[0][0])], ["To", count(ranges.at(-1)[1])], ["Gaps", count(gaps.length), gaps.length ? "bad" : null], ["Missing", count(missing), missing ? "bad" : null], ["Records", count(list.reduce((sum, row) => sum + row.records, 0))]]),
-      h("p", {}), ribbon(ranges, `Coverage of ${list[0].source} with ${gaps.length} gaps`), gaps.length ? sheet([{ title: "Missing from", cell: (g) => count(g[0]), number: true }, { title: "to", cell: (g) => count(g[1]), number: true }, { title: "Positions", cell: (g) => count(g[1] - g[0] + 1), number: true }], gaps.slice(0, PAGE_ROWS)) : null);
+      ribbon(ranges, `Coverage of ${list[0].source} with ${gaps.length} gaps`), gaps.length ? sheet([{ title: "Missing from", cell: (g) => count(g[0]), number: true }, { title: "to", cell: (g) => count(g[1]), number: true }, { title: "Positions", cell: (g) => count(g[1] - g[0] + 1), number: true }], gaps.slice(0, PAGE_ROWS)) : null);
   }) };
 }
 
