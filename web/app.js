@@ -43,7 +43,7 @@ export const query = (values) => {
 };
 
 // ---- what all pages share ----
-export const state = { flow: null, status: null, before: null, health: null, history: null, lost: null };
+export const state = { flow: null, status: null, health: null, history: null, lost: null };
 let polls = 0;
 let shownPage = null;
 let asksToken = false;
@@ -116,7 +116,6 @@ async function poll() {
     if (first || polls % 30 === 0) state.flow = await ask("/api/v1/flow");
     if (polls % HISTORY_EVERY === 0) state.history = await ask("/api/v1/history?minutes=5");
     const [status, health] = await Promise.all([ask("/api/v1/status"), ask("/health")]);
-    if (state.status && state.status.asOf !== status.asOf) state.before = state.status;
     Object.assign(state, { status, health, lost: null });
     polls++;
     chrome();

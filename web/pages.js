@@ -25,17 +25,13 @@ function sheet(columns, rows, { open, empty = "Nothing here." } = {}) {
 }
 
 // ---- what the status says, for the graph ----
-const seconds = () => (state.before ? (state.status.asOf - state.before.asOf) / 1000 : 0);
-function rateOf(source) {
-  const now = state.status.sources.find((one) => one.source === source)?.records ?? 0;
-  const then = state.before?.sources.find((one) => one.source === source)?.records ?? now;
-  return seconds() > 0 ? Math.max(0, now - then) / seconds() : 0;
+const RATE_SECONDS = 30;
+function rateOver(list, key, name, field) {
+  const since = Date.parse(state.history?.to ?? 0) - RATE_SECONDS * 1000;
+  return (list ?? []).filter((one) => one[key] === name && Date.parse(one.at) >= since).reduce((sum, one) => sum + one[field], 0) / RATE_SECONDS;
 }
-function mapRate(name) {
-  const since = Date.parse(state.history?.to ?? 0) - 30000;
-  const rows = (state.history?.transforms ?? []).filter((one) => one.transform === name && Date.parse(one.at) >= since);
-  return rows.reduce((sum, one) => sum + one.rows_in, 0) / 30;
-}
+const rateOf = (source) => rateOver(state.history?.sources, "source", source, "records");
+const mapRate = (transform) => rateOver(state.history?.transforms, "transform", transform, "rows_in");
 const statusOf = (name) => state.status.transforms.find((one) => one.transform === name) ?? {};
 function toneOf(t) {
   if (t.attempts > 0 || t.failed_keys > 0) return "bad";
