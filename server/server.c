@@ -378,6 +378,8 @@ static enum err_code check_options(const struct server_options *o, const struct 
     return ERR_NONE;
 }
 
+static void log_from_mhd(void *context, const char *fmt, va_list args) PRINTF_LIKE(2, 0);
+
 static void log_from_mhd(void *context, const char *fmt, va_list args) {
     char text[LOG_VALUE_BYTES];
     char quoted[LOG_VALUE_BYTES];

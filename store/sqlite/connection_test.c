@@ -1,5 +1,6 @@
 /* Opening a store: who may, what is made, what is refused because it was made otherwise, and the
  * queues and triggers that come and go with a flow's transforms. */
+#include "base/clock.h"
 #include "store/sqlite/test_support.h"
 
 #define HEAD                                                                                       \
@@ -211,6 +212,28 @@ static void a_transform_that_is_gone_is_forgotten_with_its_queue(void **state) {
     flow_free(flow);
 }
 
+static void a_statement_ends_at_its_deadline_and_the_next_one_does_not(void **state) {
+    struct flow *flow = place_flow(*state, whole);
+    struct store *s = store_of(flow, STORE_WRITE);
+    static const char endless[] = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+                                  "SELECT max(i) FROM n";
+    struct err err = ERR_INIT;
+    int64_t out = 0;
+    bool found = false;
+    store_deadline(s, clock_monotonic_us() + 20000);
+    assert_int_equal(store_get_i64(s, endless, &out, &found, &err), ERR_CANCELLED);
+    store_deadline(s, 0);
+    err_clear(&err);
+    assert_int_equal(store_get_i64(s,
+                                   "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+                                   "LIMIT 100000) SELECT max(i) FROM n",
+                                   &out, &found, &err),
+                     ERR_NONE);
+    assert_int_equal(out, 100000);
+    store_close(s);
+    flow_free(flow);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_make, place_remove)
     const struct CMUnitTest tests[] = {
@@ -224,6 +247,7 @@ int main(void) {
         TEST(what_is_undone_and_what_is_committed),
         TEST(a_queue_is_made_again_only_when_it_is_empty),
         TEST(a_transform_that_is_gone_is_forgotten_with_its_queue),
+        TEST(a_statement_ends_at_its_deadline_and_the_next_one_does_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
