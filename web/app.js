@@ -66,6 +66,7 @@ function askForToken() {
 function chrome() {
   const pulse = document.getElementById("pulse");
   const problems = state.health?.problems ?? 0;
+  const troubles = (state.status?.troubles.length ?? 0) + (state.status?.transforms.filter((t) => t.attempts > 0).length ?? 0);
   document.getElementById("flow-name").textContent = state.flow?.flow ?? "plumb";
   document.title = (problems ? `(${problems}) ` : "") + (state.flow?.flow ?? "plumb");
   if (state.lost) {
@@ -73,6 +74,7 @@ function chrome() {
     return;
   }
   const word = !state.health ? null : problems ? h("a", { class: "pill bad", href: "#/" }, problems === 1 ? "1 problem" : `${problems} problems`)
+    : troubles ? h("a", { class: "pill warn", href: "#/" }, troubles === 1 ? "1 trouble" : `${troubles} troubles`)
     : h("span", { class: "pill good" }, "well");
   const last = state.health?.last_commit ? `committed ${ago(state.health.last_commit)}` : "no commit yet";
   // Told again only when it changed: a screen reader reads it out.

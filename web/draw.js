@@ -63,6 +63,7 @@ export function clock(time, withSeconds = false) {
 
 // ---- the graph ----
 const CARD = { width: 196, head: 46, line: 19, gapX: 70, gapY: 18 };
+const GAP_MIN = 36, SCALE_MIN = 0.7; // of a flow too long for the window; more is scrolled
 
 // An edge over several layers is led between the cards of those it passes, through places of its own.
 function addGhosts(nodes, layers, byId) {
@@ -71,11 +72,13 @@ function addGhosts(nodes, layers, byId) {
       let before = edge.from;
       edge.path = [];
       for (let layer = byId.get(edge.from).layer + 1; layer < node.layer; layer++) {
-        const ghost = { id: `${edge.from}>${node.id}>${layer}`, ghost: true, layer, width: CARD.width, height: 8, inputs: [{ from: before }] };
-        byId.set(ghost.id, ghost);
-        layers[layer].push(ghost);
-        edge.path.push(ghost);
-        before = ghost.id;
+        const id = `${edge.from}>${layer}`;  // shared by all edges from there
+        if (!byId.has(id)) {
+          byId.set(id, { id, ghost: true, layer, width: CARD.width, height: 8, inputs: [{ from: before }] });
+          layers[layer].push(byId.get(id));
+        }
+        edge.path.push(byId.get(id));
+        before = id;
       }
       edge.before = before;
     }
@@ -104,18 +107,19 @@ function layersOf(nodes, bypasses) {
   return { layers: dense, byId };
 }
 
-function placeWide(layers) {
+function placeWide(layers, room) {
+  const gap = Math.max(GAP_MIN, Math.min(CARD.gapX, (room / SCALE_MIN - layers.length * CARD.width) / Math.max(1, layers.length - 1)));
   const heights = layers.map((layer) => layer.reduce((sum, n) => sum + n.height + CARD.gapY, -CARD.gapY));
   const tallest = Math.max(...heights);
   layers.forEach((layer, i) => {
     let y = (tallest - heights[i]) / 2 + 1;
     for (const node of layer) {
-      node.x = 1 + i * (CARD.width + CARD.gapX);
+      node.x = 1 + i * (CARD.width + gap);
       node.y = y;
       y += node.height + CARD.gapY;
     }
   });
-  return { width: layers.length * (CARD.width + CARD.gapX) - CARD.gapX + 2, height: tallest + 2 };
+  return { width: layers.length * (CARD.width + gap) - gap + 2, height: tallest + 2 };
 }
 
 function placeNarrow(layers, room) {
@@ -177,8 +181,8 @@ export function graph(nodes, room) {
   const wide = room >= 720;
   const { layers, byId } = layersOf(nodes, wide);
   if (layers.length === 0) return s("svg");
-  const size = wide ? placeWide(layers) : placeNarrow(layers, room);
-  const scale = wide ? Math.max(0.72, Math.min(1.1, room / size.width)) : 1;
+  const size = wide ? placeWide(layers, room) : placeNarrow(layers, room);
+  const scale = wide ? Math.max(SCALE_MIN, Math.min(1.1, room / size.width)) : 1;
   const edges = nodes.flatMap((node) => node.inputs.map((edge) =>
     s("path", { class: `edge ${edge.tone ?? ""} ${edge.flowing ? "flowing" : ""}`, d: edgePath(byId.get(edge.from), edge, node, wide) })));
   return s("svg", { class: "graph", viewBox: `0 0 ${size.width} ${size.height}`, width: size.width * scale, height: size.height * scale,

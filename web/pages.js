@@ -84,9 +84,10 @@ function graphNodes() {
 function alarms() {
   const found = state.health?.findings ?? [];
   const young = state.status.troubles.filter((t) => !found.some((f) => f.subject === "source " + t.source));
-  if (!found.length && !young.length) return null;
+  const waiting = state.status.transforms.filter((t) => t.attempts > 0 && !found.some((f) => f.subject === "transform " + t.transform));
+  if (!found.length && !young.length && !waiting.length) return null;
   return h("section", { class: "panel alarm", id: "troubles" }, h("h2", {}, "What is wrong"),
-    h("ul", { class: "findings" }, ...found.map((f) => h("li", {}, h("b", {}, data(f.subject)), data(f.finding))),
+    h("ul", { class: "findings" }, ...waiting.map((t) => h("li", {}, h("b", {}, data(`transform ${t.transform}`)), data(t.message), h("span", { class: "dim" }, `waits since ${ago(t.since)}, its input is kept`))), ...found.map((f) => h("li", {}, h("b", {}, data(f.subject)), data(f.finding))),
       ...young.map((t) => h("li", {}, h("b", {}, data(`source ${t.source}${t.partition ? ", " + t.partition : ""}`)), data(t.message), h("span", { class: "dim" }, `${t.class}, tried ${count(t.attempts)} times since ${ago(t.since)}`)))));
 }
 

@@ -1,6 +1,7 @@
 """The dashboard in headless Chromium: every page says what the command line says, hostile data stays text, and it can be read."""
 import json
 import re
+import subprocess
 import time
 
 import pytest
@@ -144,9 +145,27 @@ def test_a_trouble_is_on_the_first_page(browser, plumb, make_flow):
         page = open_page(browser, server, "")
         page.wait("document.querySelector('.graph .fails')", 30)
         assert "totals" in page.evaluate("document.querySelector('.graph .fails').getAttribute('aria-label')")
+        page.wait("document.getElementById('troubles').innerText.includes('transform totals')")
+        assert "well" not in page.evaluate("document.getElementById('pulse').innerText")
         page.go(f"{server.url}/#/transform/totals")
         page.wait("document.body.innerText.includes('its input is kept')")
         assert "does not fit 64 bits" in page.text()
+    finally:
+        assert server.stop() == 0
+
+
+def test_gaps_of_history_are_shown(browser, plumb, make_flow):
+    server = Server(plumb, make_flow({"flow.yaml": FLOW, "data/a.jsonl": data(3)}, name="gaps"))
+    try:
+        server.settled(3)
+        # As a source that tells what it has read would leave it: 100 to 299, 300 to 499, a gap, 600 to 999.
+        subprocess.run(["sqlite3", "-cmd", ".timeout 20000", server.directory / "served.db", "INSERT INTO _plumb_coverage(partition, low, high, records, how, origin, batch_seq, updated_us) "
+                        "VALUES (1, 100, 299, 5, 'logs', 'x', 1, 1), (1, 300, 499, 5, 'logs', '<b>', 1, 1), (1, 600, 999, 5, 'logs', 'x', 1, 1)"], check=True)
+        page = open_page(browser, server, "#/coverage")
+        page.wait("document.querySelector('svg .gap')")
+        assert page.evaluate("document.querySelectorAll('svg .gap').length") == 1 and page.evaluate("document.querySelectorAll('svg .cover').length") == 2
+        assert page.evaluate("document.querySelector('main tbody tr').innerText").split() == ["500", "599", "100"]
+        assert "Missing\n100" in page.text() and page.problems == []
     finally:
         assert server.stop() == 0
 
