@@ -284,6 +284,38 @@ static enum err_code read_request(struct request *r, struct reply *reply, struct
     return ERR_NONE;
 }
 
+/* Runs the route; *stream is set when it is one. */
+static enum err_code run_route(struct request *r, const struct route *route, struct reply *reply,
+                               struct MHD_Response **stream, struct err *err) {
+    enum err_code code = read_request(r, reply, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    (void)pthread_rwlock_rdlock(&r->server->use);
+    if ((route->flags & ROUTE_STREAM) != 0) {
+        *stream = changes_open(r, reply, err);
+        code = err->code;
+    } else {
+        code = route->run(r, reply, err);
+    }
+    (void)pthread_rwlock_unlock(&r->server->use);
+    return code;
+}
+
+static enum err_code find_and_run(struct request *r, struct reply *reply,
+                                  struct MHD_Response **stream, struct err *err) {
+    const struct route *route = find_route(r->path);
+    if (!r->is_known && (route == NULL || (route->flags & ROUTE_OPEN) == 0)) {
+        return reply_refuse(reply, MHD_HTTP_UNAUTHORIZED, err,
+                            "give the token: Authorization: Bearer TOKEN");
+    }
+    if (route == NULL) {
+        return reply_refuse(reply, MHD_HTTP_NOT_FOUND, err,
+                            "there is nothing here; /api/v1/openapi.json tells what there is");
+    }
+    return run_route(r, route, reply, stream, err);
+}
+
 static enum MHD_Result answer(struct request *r, const char *method) {
     struct reply reply = {.type = "application/json", .body = BUF_INIT(BUF_TEXT_MAX)};
     struct err err = ERR_INIT;
@@ -294,25 +326,7 @@ static enum MHD_Result answer(struct request *r, const char *method) {
         return send_file(r, &reply, file);
     }
     if (code == ERR_NONE) {
-        const struct route *route = find_route(r->path);
-        const bool open = route != NULL && (route->flags & ROUTE_OPEN) != 0;
-        if (!r->is_known && !open) {
-            code = reply_refuse(&reply, MHD_HTTP_UNAUTHORIZED, &err,
-                                "give the token: Authorization: Bearer TOKEN");
-        } else if (route == NULL) {
-            code = reply_refuse(&reply, MHD_HTTP_NOT_FOUND, &err,
-                                "there is nothing here; /api/v1/openapi.json tells what there is");
-        } else {
-            code = read_request(r, &reply, &err);
-        }
-        (void)pthread_rwlock_rdlock(&r->server->use);
-        if (code == ERR_NONE && (route->flags & ROUTE_STREAM) != 0) {
-            stream = changes_open(r, &reply, &err);
-            code = err.code;
-        } else if (code == ERR_NONE) {
-            code = route->run(r, &reply, &err);
-        }
-        (void)pthread_rwlock_unlock(&r->server->use);
+        code = find_and_run(r, &reply, &stream, &err);
     }
     if (stream != NULL) {
         reply.status = MHD_HTTP_OK;

@@ -124,7 +124,7 @@ static void test_values_are_of_the_columns_type(void **state) {
 
 static void test_names_come_from_the_flow_alone(void **state) {
     (void)state;
-    refuses("nam=eq.x", "did you mean 'name'");
+    refuses("names=eq.x", "did you mean 'name'");
     refuses("NAME=eq.x", "no column");
     refuses("id\"=eq.1", "no column");
     refuses("id\" OR 1=1 --=eq.1", "no column");
