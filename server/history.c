@@ -99,7 +99,7 @@ enum err_code route_coverage(struct request *r, struct reply *reply, struct err 
 
 /* ---- history ---- */
 
-static enum err_code write_history(struct store *s, const struct reply *reply, int64_t since_us,
+static enum err_code write_history(struct store *s, struct reply *reply, int64_t since_us,
                                    int64_t bucket_us, struct json_writer *w, struct err *err) {
     static const struct listing_column of_sources[] = {
         {"at", LISTING_TIME},        {"source", LISTING_TEXT},     {"batches", LISTING_NUMBER},

@@ -44,7 +44,7 @@ static void write_cell(const struct listing_column *c, int column, struct store_
     }
 }
 
-enum err_code listing_write(const struct listing *l, struct store *s, const struct reply *reply,
+enum err_code listing_write(const struct listing *l, struct store *s, struct reply *reply,
                             struct json_writer *w, struct err *err) {
     struct store_statement *st = NULL;
     enum err_code code = store_prepare(s, l->sql, &st, err);

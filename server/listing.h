@@ -29,8 +29,7 @@ void listing_bind_number(struct listing *l, int64_t number);
 void listing_bind_text(struct listing *l, struct str text);
 /* Writes the array to w, whose buffer is the reply's body. */
 MUST_CHECK enum err_code listing_write(const struct listing *l, struct store *s,
-                                       const struct reply *reply, struct json_writer *w,
-                                       struct err *err);
+                                       struct reply *reply, struct json_writer *w, struct err *err);
 /* The whole answer, over a reader of its own. */
 MUST_CHECK enum err_code listing_reply(const struct listing *l, struct request *r,
                                        struct reply *reply, struct err *err);

@@ -82,8 +82,9 @@ enum err_code reply_refuse(struct reply *reply, unsigned status, struct err *err
     return err_set(err, ERR_INPUT, "%s", text);
 }
 
-enum err_code reply_room(const struct reply *reply, size_t more, struct err *err) {
+enum err_code reply_room(struct reply *reply, size_t more, struct err *err) {
     if (more > SERVER_RESPONSE_BYTES || reply->body.len > SERVER_RESPONSE_BYTES - more) {
+        reply->status = MHD_HTTP_BAD_REQUEST; /* asking again gives the same */
         return err_set(err, ERR_LIMIT,
                        "the answer is larger than %zu MiB: ask for fewer rows or columns",
                        SERVER_RESPONSE_BYTES >> 20);

@@ -70,7 +70,7 @@ MUST_CHECK enum err_code request_number(const struct request *r, const char *nam
 enum err_code reply_refuse(struct reply *reply, unsigned status, struct err *err, const char *fmt,
                            ...) PRINTF_LIKE(4, 5);
 /* LIMIT when the body would grow past what an answer may have with `more` bytes. */
-MUST_CHECK enum err_code reply_room(const struct reply *reply, size_t more, struct err *err);
+MUST_CHECK enum err_code reply_room(struct reply *reply, size_t more, struct err *err);
 
 /* ---- routes: fill the reply, or fail ---- */
 typedef enum err_code (*route_fn)(struct request *r, struct reply *reply, struct err *err);

@@ -253,6 +253,28 @@ def test_ledger_batches_history_agree_with_the_store(events):
     events.json("/api/v1/history?minutes=0", status=400)
 
 
+ODD = ["at = 9223372036854775807", "at = -9223372036854775807 - 1", "more = '{\"a\":'", "more = '" + "[" * 500 + "]" * 500 + "'", "more = ''", "name = CAST(x'fffe41' AS TEXT)",
+       "name = 'a' || char(0) || 'b'", "wei = x'00ff'", "wei = x''", "ratio = 9e999", "ratio = -9e999", "raw = zeroblob(100000)", "ok = 7"]
+
+
+def test_what_was_put_in_by_hand_still_gives_json(serve):
+    server = serve(rows=len(ODD) + 1)
+    server.settled(len(ODD) + 1)
+    for number, change in enumerate(ODD, 1):
+        subprocess.run(["sqlite3", "-cmd", ".timeout 20000", server.directory / "served.db", f"UPDATE events SET {change} WHERE id = {number}"], check=True)
+    rows = server.json(ROWS)
+    assert [row["id"] for row in rows] == list(range(1, len(ODD) + 2))
+    assert rows[2]["more"] == '{"a":' and rows[4]["more"] == "" and rows[9]["ratio"] is None and len(rows[11]["raw"]) == 200002
+
+
+def test_an_answer_has_a_limit_of_size(serve):
+    server = serve(rows=60)
+    server.settled(60)
+    subprocess.run(["sqlite3", "-cmd", ".timeout 20000", server.directory / "served.db", "UPDATE events SET raw = zeroblob(1000000)"], check=True)
+    assert "MiB" in server.json(ROWS, status=400)["error"]["message"]
+    assert len(server.json(ROWS + "?select=id,raw&limit=3")) == 3 and len(server.json(ROWS + "?select=id")) == 60
+
+
 def test_openapi_names_paths_that_answer(events):
     document = events.json("/api/v1/openapi.json")
     assert document["openapi"] == "3.1.0" and document["components"]["schemas"]["events"]["properties"]["wei"]["pattern"] == "^-?[0-9]+$"
@@ -327,6 +349,7 @@ def test_changes_are_told_and_resumed(serve):
     assert {json.loads(one["data"])["table"] for one in again} == {"events", "totals", "names"}
     server.json("/api/v1/changes?table=nothing", status=404)
     server.json("/api/v1/changes?since=x", status=400)
+    assert server.get("/api/v1/changes", method="HEAD")[0] == 200
 
 
 def test_it_stops_with_streams_and_idle_connections_open(serve):
