@@ -125,6 +125,18 @@ void health_judge(const struct json_value *status, const struct pulse *pulse, st
 
 /* ---- routes ---- */
 
+/* When a cursor last moved, in this process or before it; 0: never. */
+static int64_t last_commit(const struct server *s, const struct json_value *status) {
+    int64_t newest = atomic_load(&s->turn_end_us);
+    for (const struct json_value *p = list_of(status, "partitions"); p != NULL; p = p->next) {
+        int64_t moved = 0;
+        if (clock_parse(text_of(p, "updated"), &moved) && moved > newest) {
+            newest = moved;
+        }
+    }
+    return newest;
+}
+
 static void write_health(const struct request *r, const struct health *h,
                          const struct snapshot *status, struct buf *out) {
     struct json_writer w;
@@ -132,7 +144,7 @@ static void write_health(const struct request *r, const struct health *h,
     json_begin_object(&w);
     json_kv_c(&w, "status", h->total == 0 ? "ok" : "not well");
     if (r->is_known) { /* the rest names things of the flow */
-        const int64_t ended = atomic_load(&r->server->turn_end_us);
+        const int64_t ended = status != NULL ? last_commit(r->server, status->tree) : 0;
         json_kv_c(&w, "flow", r->server->flow->name);
         json_key(&w, "last_commit");
         if (ended > 0) {

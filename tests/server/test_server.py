@@ -1,4 +1,5 @@
 """The HTTP server beside a running flow: who is let in, what health and metrics say, what the API answers."""
+import datetime
 import json
 import os
 import re
@@ -92,6 +93,22 @@ def test_health_ready_version(serve):
     assert health["status"] == "ok" and health["findings"] == [] and health["last_commit"]
     assert server.json("/ready") == {"ready": True, "why": None}
     assert re.fullmatch("[0-9a-f]{32}", server.json("/version")["flow_version"])
+
+
+def test_the_last_commit_outlives_the_process(serve, plumb):
+    first = serve()
+    first.settled(300)
+    first.stop()
+    again = Server(plumb, first.directory)
+    try:
+        until = time.monotonic() + 20
+        while again.get("/ready")[0] != 200 and time.monotonic() < until:
+            time.sleep(0.05)
+        newest = rows_of(first.directory / "served.db", "SELECT max(updated_us) FROM _plumb_partitions")[0][0]
+        told = again.json("/health")["last_commit"]
+        assert int(datetime.datetime.fromisoformat(told.replace("Z", "+00:00")).timestamp() * 1e6 + 0.5) == newest
+    finally:
+        assert again.stop() == 0
 
 
 def test_health_says_what_has_been_wrong_for_a_while(serve):
