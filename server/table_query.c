@@ -72,7 +72,7 @@ static enum err_code parse_value(struct table_query *q, size_t column, struct st
                                  struct value *out, struct err *err) {
     const struct column *c = &q->columns.items[column];
     void *scratch = NULL;
-    struct str kept;
+    struct str kept = {"", 0};
     enum err_code code = arena_alloc(q->arena, text.len + 40, &scratch, err);
     if (code == ERR_NONE) {
         code = arena_copy(q->arena, text, &kept, err);
