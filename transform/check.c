@@ -385,68 +385,6 @@ static enum err_code check_twins(const struct flow *flow, const struct transform
     return ERR_NONE;
 }
 
-/* ---- sources that take records back ---- */
-
-/* The result column that is the stream's column as it is, or -1. */
-static int result_of(const struct probe *p, const char *relation, const char *column) {
-    for (size_t i = 0; i < p->facts->column_count; i++) {
-        if (strcmp(p->facts->origins[i].table, relation) == 0 &&
-            strcasecmp(p->facts->origins[i].column, column) == 0) {
-            return (int)i;
-        }
-    }
-    return -1;
-}
-
-static void identity_names(struct buf *out, const struct stream *spec) {
-    for (size_t i = 0; i < spec->identity_count; i++) {
-        buf_addf(out, "%s%s", i > 0 ? ", " : "", spec->schema.columns[spec->identity[i]].name);
-    }
-}
-
-/* Rows of a record that is taken back are found by the record's identity, which the table's key
- * begins with; nothing that an older record had written may hide behind them. */
-static enum err_code check_identity(const struct probe *p, const char *relation,
-                                    struct transform *t, struct err *err) {
-    const struct flow_transform *def = t->def;
-    const struct stream *spec = def->stream->spec;
-    AUTO_BUF names = BUF_INIT(BUF_TEXT_MAX);
-    identity_names(&names, spec);
-    if (def->latest_by_count > 0 || def->delete_when != NULL) {
-        return node_error(def->node, err,
-                          "source '%s' takes records back after a reorganisation, and a map over "
-                          "it keeps a row for each record: %s has no place here. Keep the records "
-                          "in one table, and derive the newest state of a key from it",
-                          def->source->name,
-                          def->delete_when != NULL ? "delete_when" : "latest_by");
-    }
-    t->identity = mem_alloc_array(spec->identity_count + 1, sizeof(*t->identity));
-    if (def->into->key_auto) {
-        return ERR_NONE;
-    }
-    for (size_t i = 0; i < spec->identity_count; i++) {
-        const char *name = spec->schema.columns[spec->identity[i]].name;
-        const int result = result_of(p, relation, name);
-        const int column =
-            result >= 0 ? schema_find(&def->into->schema, str_of(p->facts->columns[result])) : -1;
-        bool leads = false;
-        for (size_t k = 0; k < def->into->key_count && k < spec->identity_count; k++) {
-            leads = leads || (int)def->into->key[k] == column;
-        }
-        if (!leads) {
-            return node_error(
-                def->into->node, err,
-                "table '%s' is filled from '%s', which takes records back after a reorganisation: "
-                "its key must begin with what names a record, %s, so that their rows are found "
-                "again; '%s' is not there. Keep the records in such a table, and sum or derive "
-                "from it",
-                def->into->name, def->stream->full_name, buf_c(&names), name);
-        }
-        t->identity[i] = (size_t)column;
-    }
-    return ERR_NONE;
-}
-
 enum err_code check_map(struct store *s, const struct flow *flow, struct transform *t,
                         struct err *err) {
     struct sql_facts *facts = mem_alloc(sizeof(*facts));
@@ -470,7 +408,7 @@ enum err_code check_map(struct store *s, const struct flow *flow, struct transfo
     t->tracked = facts->has_join || t->def->many;
     note_computed(&p, relation, t);
     if (code == ERR_NONE && (t->def->source->component->caps & CAP_TAKES_BACK) != 0) {
-        code = check_identity(&p, relation, t, err);
+        code = take_back_check(facts, relation, t, err);
     }
     if (code == ERR_NONE) {
         code = check_twins(flow, t, err);

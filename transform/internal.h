@@ -93,6 +93,10 @@ MUST_CHECK enum err_code capture_backfill(struct store *s, const struct transfor
 
 /* ---- kinds ---- */
 MUST_CHECK enum err_code map_prepare(struct store *s, struct transform *t, struct err *err);
+/* Over a source that takes records back: the key of the map's table begins with what names a record;
+ * fills t->identity (take_back.c). */
+MUST_CHECK enum err_code take_back_check(const struct sql_facts *facts, const char *relation,
+                                         struct transform *t, struct err *err);
 MUST_CHECK enum err_code take_back_prepare(struct store *s, struct transform *t, struct err *err);
 MUST_CHECK enum err_code sum_prepare(struct store *s, struct transform *t, struct err *err);
 MUST_CHECK enum err_code derive_prepare(struct store *s, struct transform *t, struct err *err);

@@ -140,8 +140,7 @@ bool plan_group_may_match(const struct evm_plan *plan, size_t g, const struct le
     }
     return g == PLAN_GROUP_LEARNED
                ? any_learned(plan, learned, bloom)
-               : !group->has_addresses ||
-                     any_key(group->address_keys, group->address_count, bloom);
+               : !group->has_addresses || any_key(group->address_keys, group->address_count, bloom);
 }
 
 void plan_write_hex(const uint8_t *bytes, size_t count, struct buf *out) {

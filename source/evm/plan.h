@@ -19,10 +19,10 @@
 
 #define PLAN_ADDRESSES_MAX    100000 /* of one event's list */
 #define PLAN_SETS_MAX         32     /* parameters that teach addresses */
-#define PLAN_GROUPS           2 /* asked for one after the other */
-#define PLAN_GROUP_LEARNED    1 /* events of learned addresses; the first are all others */
-#define PLAN_FILTER_MAX       5000 /* more addresses than this: ask for all and choose here */
-#define PLAN_FILTER_ADDRESSES 500  /* in one question */
+#define PLAN_GROUPS           2      /* asked for one after the other */
+#define PLAN_GROUP_LEARNED    1      /* events of learned addresses; the first are all others */
+#define PLAN_FILTER_MAX       5000   /* more addresses than this: ask for all and choose here */
+#define PLAN_FILTER_ADDRESSES 500    /* in one question */
 
 enum plan_address { PLAN_ALL, PLAN_LIST, PLAN_LEARNED };
 
