@@ -14,7 +14,7 @@ struct kept {
 };
 
 enum which { REVERSED_SUM, REVERSED_TOTAL, REVERSED_AVG };
-static const enum which whichs[] = {REVERSED_SUM, REVERSED_TOTAL, REVERSED_AVG};
+static const enum which kinds[] = {REVERSED_SUM, REVERSED_TOTAL, REVERSED_AVG};
 static const char *const names[] = {"sum", "total", "avg"};
 
 static void keep_step(sqlite3_context *context, int argc, sqlite3_value **argv) {
@@ -92,7 +92,7 @@ enum err_code store_read_reversed(struct store *s, struct err *err) {
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         const int rc = sqlite3_create_window_function(
             s->db, names[i], 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
-            (void *)(uintptr_t)&whichs[i], keep_step, keep_final, keep_value, keep_inverse, NULL);
+            (void *)(uintptr_t)&kinds[i], keep_step, keep_final, keep_value, keep_inverse, NULL);
         if (rc != SQLITE_OK) {
             return sqlite_error(s, err, "reversed functions");
         }
