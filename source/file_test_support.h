@@ -113,7 +113,7 @@ static size_t UNUSED pack_zstd(const char *bytes, size_t len, size_t parts, char
 
 struct test_partition {
     char name[BATCH_PARTITION_BYTES_MAX];
-    char cursor[BATCH_CURSOR_BYTES_MAX];
+    char cursor[4096];
     size_t cursor_len;
     int64_t records;
 };
