@@ -52,13 +52,7 @@ static const char rows_sql[] =
     "r.reason, r.column_name, r.byte_offset, r.version, r.created_us, r.message" FROM_REJECTS
     "ORDER BY r.id DESC LIMIT ?3";
 
-struct filter {
-    const char *reason;
-    const char *transform;
-    int64_t limit;
-};
-
-static enum err_code query(const struct opened *o, const struct filter *f, const char *sql,
+static enum err_code query(const struct opened *o, const struct rejects_filter *f, const char *sql,
                            bool with_limit, struct facts *out, struct err *err) {
     struct store_statement *st = NULL;
     enum err_code code = store_prepare(o->store, sql, &st, err);
@@ -82,7 +76,8 @@ static enum err_code query(const struct opened *o, const struct filter *f, const
 }
 
 /* A reason or transform that cannot be is a typing mistake, not an empty answer. */
-static enum err_code filter_check(const struct opened *o, const struct filter *f, struct err *err) {
+enum err_code rejects_filter_check(const struct opened *o, const struct rejects_filter *f,
+                                   struct err *err) {
     if (f->reason != NULL) {
         static const char *const reasons[] = {
 #define X(name, text) text,
@@ -116,8 +111,8 @@ static void listing_release(struct listing *l) {
     facts_release(&l->failed);
 }
 
-static enum err_code collect(const struct opened *o, const struct filter *f, struct listing *l,
-                             struct err *err) {
+static enum err_code collect(const struct opened *o, const struct rejects_filter *f,
+                             struct listing *l, struct err *err) {
     enum err_code code = query(o, f, groups_sql, false, &l->groups, err);
     if (code == ERR_NONE) {
         code = query(o, f, rows_sql, true, &l->rows, err);
@@ -170,8 +165,8 @@ static int print_text(const struct listing *l, const char *path) {
 
 static int rejects_list(const struct invocation *call, const char *path) {
     struct err err = ERR_INIT;
-    struct filter filter = {.reason = invocation_option(call, "reason"),
-                            .transform = invocation_option(call, "transform")};
+    struct rejects_filter filter = {.reason = invocation_option(call, "reason"),
+                                    .transform = invocation_option(call, "transform")};
     static const struct range_i64 range = {1, LIMIT_MAX};
     if (invocation_number(call, "limit", range, LIMIT_DEFAULT, &filter.limit, &err) != ERR_NONE) {
         return command_misused(call, &err);
@@ -180,7 +175,7 @@ static int rejects_list(const struct invocation *call, const char *path) {
     if (opened_open(&opened, call, path, STORE_READ, &err) != ERR_NONE) {
         return command_failed(&err);
     }
-    if (filter_check(&opened, &filter, &err) != ERR_NONE) {
+    if (rejects_filter_check(&opened, &filter, &err) != ERR_NONE) {
         return command_misused(call, &err);
     }
     CLEANUP(listing_release)
@@ -201,10 +196,13 @@ static int rejects_run(const struct invocation *call) {
     if (str_equal_c(STR("list"), verb) && call->argument_count == 2) {
         return rejects_list(call, call->arguments[1]);
     }
+    if (str_equal_c(STR("replay"), verb) && call->argument_count == 2) {
+        return rejects_replay_run(call, call->arguments[1]);
+    }
     int64_t id = 0;
     if (!str_equal_c(STR("show"), verb) || call->argument_count != 3 ||
         !parse_i64(str_of(call->arguments[2]), &id)) {
-        err_set(&err, ERR_CONFIG, "'plumb rejects' takes: list FLOW, or show FLOW ID");
+        err_set(&err, ERR_CONFIG, "'plumb rejects' takes: list FLOW, show FLOW ID, or replay FLOW");
         return command_misused(call, &err);
     }
     AUTO_OPENED opened = {.flow = NULL};
@@ -216,11 +214,16 @@ static int rejects_run(const struct invocation *call) {
 
 const struct command command_rejects = {
     .name = "rejects",
-    .usage = "list FLOW | show FLOW ID  [--reason R] [--transform T] [--limit N] [--raw] [--json]",
-    .summary = "list the rows that were set aside, and show why",
-    .doc = "A rejected row is a pointer to its raw record, with the reason, the transform and the\n"
-           "version of the flow. list counts them by reason and lists the newest, and the keys on\n"
-           "which derives failed. show prints one record with its fault marked.",
+    .usage = "list FLOW | show FLOW ID | replay FLOW  [--reason R] [--transform T] [--limit N] "
+             "[--raw] [--json]",
+    .summary = "list the rows that were set aside, show why, and replay them",
+    .doc =
+        "A rejected row is a pointer to its raw record, with the reason, the transform and the\n"
+        "version of the flow. list counts them by reason and lists the newest, and the keys on\n"
+        "which derives failed. show prints one record with its fault marked.\n\n"
+        "replay, after the SQL or the contract was mended, makes anew what the transforms with\n"
+        "rejects make, and all below, as `plumb replay` does: every record goes the whole way\n"
+        "again in its place, and the rejects that are mended are gone with the same transaction.",
     .options = options,
     .arguments_min = 1,
     .arguments_max = 3,

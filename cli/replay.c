@@ -1,12 +1,12 @@
 /* `plumb replay`: tables made anew from the staged raw records, and what changed by it. */
+#include "cli/replay.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
-#include "cli/output.h"
 #include "cli/stop.h"
-#include "engine/engine.h"
 
 static const struct command_option options[] = {
     {"transform", "NAME", "Only what this transform makes, and everything below it."},
@@ -69,6 +69,12 @@ static void show_table(struct output *o, const struct swap_table *t) {
     }
 }
 
+void replay_show_tables(struct output *o, const struct swap_report *report) {
+    for (size_t i = 0; i < report->count; i++) {
+        show_table(o, &report->tables[i]);
+    }
+}
+
 static int print_text(const struct flow *flow, const struct run_summary *s,
                       const struct swap_report *report) {
     AUTO_OUTPUT o;
@@ -80,9 +86,7 @@ static int print_text(const struct flow *flow, const struct run_summary *s,
     output_styled(&o, STYLE_STRONG, "%s", flow->name);
     output_add(&o, ": %s staged %s applied, %s\n", batches,
                s->replayed_batches == 1 ? "batch" : "batches", duration);
-    for (size_t i = 0; i < report->count; i++) {
-        show_table(&o, &report->tables[i]);
-    }
+    replay_show_tables(&o, report);
     if (s->rejected > 0) {
         char rejected[OUTPUT_NUMBER_BYTES];
         output_number(s->rejected, rejected);
@@ -92,7 +96,7 @@ static int print_text(const struct flow *flow, const struct run_summary *s,
     return output_flush(&o, EXIT_DONE);
 }
 
-static void write_tables(struct json_writer *w, const struct swap_report *report) {
+void replay_write_tables(struct json_writer *w, const struct swap_report *report) {
     json_key(w, "tables");
     json_begin_array(w);
     for (size_t i = 0; i < report->count; i++) {
@@ -126,7 +130,7 @@ static int print_json(const struct flow *flow, const struct run_summary *s,
     json_kv_i64(&o.json, "rejected", s->rejected);
     json_kv_i64(&o.json, "failing_stages", s->failing_stages);
     json_kv_i64(&o.json, "duration_us", s->duration_us);
-    write_tables(&o.json, report);
+    replay_write_tables(&o.json, report);
     if (err->code != ERR_NONE) {
         json_key(&o.json, "error");
         json_begin_object(&o.json);
@@ -139,6 +143,19 @@ static int print_json(const struct flow *flow, const struct run_summary *s,
     return json_output_end(&o, EXIT_DONE);
 }
 
+enum err_code replay_make(const struct flow *flow, const char *const *names, size_t count,
+                          bool quiet, struct run_summary *summary, struct swap_report *report,
+                          struct err *err) {
+    const bool shows = !quiet && isatty(STDERR_FILENO) == 1;
+    const struct run_options run = {.stop = should_stop, .progress = shows ? progress : NULL};
+    stop_catch_signals();
+    enum err_code code = engine_replay(flow, names, count, &run, summary, report, err);
+    if (shows) {
+        (void)fputs("\r\x1b[K", stderr);
+    }
+    return code;
+}
+
 static int replay_run(const struct invocation *call) {
     struct err err = ERR_INIT;
     struct flow *flow = NULL;
@@ -146,15 +163,9 @@ static int replay_run(const struct invocation *call) {
     struct swap_report report = {.count = 0};
     const bool json = invocation_has(call, "json");
     const char *name = invocation_option(call, "transform");
-    const bool shows = !json && isatty(STDERR_FILENO) == 1;
-    const struct run_options run = {.stop = should_stop, .progress = shows ? progress : NULL};
-    stop_catch_signals();
     enum err_code code = flow_load(call->arguments[0], call->registry, &flow, &err);
     if (code == ERR_NONE) {
-        code = engine_replay(flow, &name, name != NULL ? 1 : 0, &run, &summary, &report, &err);
-    }
-    if (shows) {
-        (void)fputs("\r\x1b[K", stderr);
+        code = replay_make(flow, &name, name != NULL ? 1 : 0, json, &summary, &report, &err);
     }
     int printed = EXIT_DONE;
     if (json) {

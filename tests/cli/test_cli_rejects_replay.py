@@ -1,0 +1,141 @@
+"""plumb rejects replay: after the SQL or the contract was mended, the tables are those of a run that had it right from the
+start, a later record of the same key included, and only what is still wrong is still rejected."""
+import json
+import re
+import shutil
+
+import pytest
+from conftest import rows_of
+
+FLOW = """\
+flow: r
+store: sqlite:r.db
+sources:
+  orders:
+    type: file
+    path: orders.jsonl
+    columns: {id: {type: int64, required: true}, who: @CONTRACT@, cents: int64}
+  other:
+    type: file
+    path: other.jsonl
+    columns: {id: int64}
+tables:
+  orders: {key: [id], columns: {id: int64, who: text, cents: int64}}
+  log: {key: auto, columns: {id: int64}}
+  other: {key: [id], columns: {id: int64}}
+  spent: {key: [who], columns: {who: text, cents: int64}}
+transforms:
+  orders: {from: sources.orders, into: orders, sql: "SELECT id, who, @CENTS@ AS cents FROM batch"}
+  log: {from: sources.orders, into: log, sql: SELECT id FROM batch}
+  other: {from: sources.other, into: other, sql: SELECT abs(id) AS id FROM batch}
+  spent: {from: tables.orders, into: spent, sum: "SELECT who, cents FROM change"}
+"""
+STRICT, WIDE = "{type: text, one_of: [a, b]}", "{type: text, one_of: [a, b, c]}"
+BUG, MENDED = "abs(CASE WHEN cents < 0 THEN -9223372036854775807 - 1 ELSE cents END)", "abs(cents)"
+TABLES = ("orders", "log", "other", "spent")
+
+
+def write(place, contract, cents):
+    (place / "flow.yaml").write_text(FLOW.replace("@CONTRACT@", contract).replace("@CENTS@", cents))
+
+
+def make(place, contract=STRICT, cents=BUG):
+    place.mkdir()
+    # Every id comes three times; rejected is the second of some, so that its late turn must not beat the third.
+    records = [{"id": i % 100, "who": "abc"[i // 100 if i % 7 == 0 else 0], "cents": -i if i // 100 == 1 and i % 5 == 0 else i}
+               for i in range(300)] + [{"id": 500 + i, "who": "b", "cents": -i} for i in range(1, 9)]
+    (place / "orders.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
+    (place / "other.jsonl").write_text('{"id": 1}\n{"id": -9223372036854775808}\n')
+    write(place, contract, cents)
+    return place
+
+
+def digests(plumb, place):
+    done = plumb.run("audit", place, "--json")
+    assert done.code == 0, done.stdout
+    audit = json.loads(done.stdout)
+    return {name: audit["tables"][name]["digest"] for name in TABLES}
+
+
+def replayed(plumb, place, *options):
+    return json.loads(plumb.ok("rejects", "replay", place, "--json", *options).stdout)
+
+
+@pytest.fixture(scope="module", name="ran")
+def stores(plumb, tmp_path_factory):
+    """A store with the bug, and digests of one that never had it, by what was mended."""
+    directory = tmp_path_factory.mktemp("mend")
+    old = make(directory / "old")
+    plumb.ok("run", old, "--once", "--batch-rows", "30")
+    right = {}
+    for name, contract, cents in (("sql", STRICT, MENDED), ("both", WIDE, MENDED), ("contract", WIDE, BUG)):
+        place = make(directory / name, contract, cents)
+        plumb.ok("run", place, "--once", "--batch-rows", "30")
+        right[name] = digests(plumb, place)
+    assert right["sql"] != digests(plumb, old) != right["contract"] != right["both"]
+    return old, right
+
+
+@pytest.fixture(name="place")
+def own_copy(ran, tmp_path):
+    shutil.copytree(ran[0], tmp_path / "place")
+    return tmp_path / "place"
+
+
+def rejects(place):
+    return dict(rows_of(place / "r.db", "SELECT transform, count(*) FROM _plumb_rejects GROUP BY 1"))
+
+
+@pytest.mark.parametrize("name, contract, cents, left", [
+    ("sql", STRICT, MENDED, {"", "other"}), ("both", WIDE, MENDED, {"other"}), ("contract", WIDE, BUG, {"orders", "other"})])
+def test_mended_and_replayed_the_tables_are_those_of_a_run_that_was_right(plumb, ran, place, name, contract, cents, left):
+    before = sum(rejects(place).values())
+    write(place, contract, cents)
+    done = replayed(plumb, place)
+    assert digests(plumb, place) == ran[1][name]
+    assert set(rejects(place)) == left
+    assert (done["rejects_before"], done["rejects_left"]) == (before, sum(rejects(place).values()))
+    changed = {t["table"]: t["updated"] + t["inserted"] for t in done["tables"]}
+    assert changed["orders"] > 0 and changed["spent"] > 0 and changed["other"] == 0
+    assert plumb.run("run", place, "--once").code == 0
+
+
+def test_only_transforms_with_rejects_that_are_meant_are_replayed(plumb, place):
+    assert set(replayed(plumb, place)["replayed"]) == {"orders", "log", "other"}, "rejects of decoding are of all maps"
+    assert replayed(plumb, place, "--transform", "other")["replayed"] == ["other"]
+    assert set(replayed(plumb, place, "--transform", "")["replayed"]) == {"orders", "log"}
+    assert set(replayed(plumb, place, "--reason", "transform")["replayed"]) == {"orders", "other"}
+    assert plumb.run("rejects", "replay", place, "--reason", "typo").code == 2
+    assert plumb.run("rejects", "replay", place, "--transform", "typo").code == 2
+
+
+def test_killed_at_any_step_the_next_one_finishes(plumb, ran, place, tmp_path):
+    before = rejects(place)
+    write(place, STRICT, MENDED)
+    shutil.copytree(place, tmp_path / "counted")
+    counted = plumb.ok("rejects", "replay", tmp_path / "counted", env={"PLUMB_FAULT": "count"})
+    steps = int(re.search(r"step=(\d+)", counted.stderr)[1])
+    assert steps > 5
+    seen = set()
+    for step in range(1, steps + 1):
+        here = tmp_path / f"killed-{step}"
+        shutil.copytree(place, here)
+        assert plumb.run("rejects", "replay", here, env={"PLUMB_FAULT": f"kill:{step}"}).code == -9
+        kept = rejects(here)
+        assert kept in (before, rejects(tmp_path / "counted")), "all of the rejects are as before, or as after"
+        seen.add(kept == before)
+        replayed(plumb, here)
+        assert digests(plumb, here) == ran[1]["sql"]
+    assert seen == {True, False}
+
+
+def test_nothing_to_do(plumb, place):
+    done = replayed(plumb, place, "--reason", "range")
+    assert (done["rejects_before"], done["replayed"], done["tables"]) == (0, [], [])
+    assert plumb.ok("rejects", "replay", place, "--reason", "range").stdout == "Nothing to replay.\n"
+
+
+def test_the_text_says_how_many_are_left_and_what_changed(plumb, place):
+    write(place, WIDE, MENDED)
+    text = plumb.ok("rejects", "replay", place).stdout
+    assert ", 1 left" in text and "orders" in text and "changed" in text and "shows what and why" in text
