@@ -16,6 +16,7 @@ static const struct command_option options[] = {
     {"transform", "NAME", "Only rows this transform rejected; '' means while decoding."},
     {"limit", "N", "List at most N rows; 20 unless given."},
     {"raw", NULL, "With show: only the record's own bytes, exactly as they came."},
+    {"because", "TEXT", "With discard: why they need no mending."},
     {"json", NULL, "As JSON."},
     {NULL, NULL, NULL}};
 
@@ -39,7 +40,8 @@ static const struct fact_column row_columns[] = {{"id", "id", FACT_COUNT},
 
 #define FROM_REJECTS                                                                               \
     " FROM _plumb_rejects r LEFT JOIN _plumb_batches b ON b.id = r.batch LEFT JOIN "               \
-    "_plumb_partitions p ON p.id = b.partition WHERE r.taken_back_by IS NULL AND (?1 IS NULL OR "  \
+    "_plumb_partitions p ON p.id = b.partition WHERE r.taken_back_by IS NULL AND r.discarded_us "  \
+    "IS NULL AND (?1 IS NULL OR "                                                                  \
     "r.reason = ?1) AND "                                                                          \
     "(?2 IS NULL OR r.transform = ?2) "
 
@@ -199,10 +201,15 @@ static int rejects_run(const struct invocation *call) {
     if (str_equal_c(STR("replay"), verb) && call->argument_count == 2) {
         return rejects_replay_run(call, call->arguments[1]);
     }
+    if (str_equal_c(STR("discard"), verb)) {
+        return rejects_discard_run(call, call->arguments[1]);
+    }
     int64_t id = 0;
     if (!str_equal_c(STR("show"), verb) || call->argument_count != 3 ||
         !parse_i64(str_of(call->arguments[2]), &id)) {
-        err_set(&err, ERR_CONFIG, "'plumb rejects' takes: list FLOW, show FLOW ID, or replay FLOW");
+        err_set(
+            &err, ERR_CONFIG,
+            "'plumb rejects' takes: list FLOW, show FLOW ID, replay FLOW, or discard FLOW [ID]");
         return command_misused(call, &err);
     }
     AUTO_OPENED opened = {.flow = NULL};
@@ -214,7 +221,8 @@ static int rejects_run(const struct invocation *call) {
 
 const struct command command_rejects = {
     .name = "rejects",
-    .usage = "list FLOW | show FLOW ID | replay FLOW  [--reason R] [--transform T] [--limit N] "
+    .usage = "list FLOW | show FLOW ID | replay FLOW | discard FLOW [ID] --because TEXT  [--reason "
+             "R] [--transform T] [--limit N] "
              "[--raw] [--json]",
     .summary = "list the rows that were set aside, show why, and replay them",
     .doc =
@@ -223,7 +231,12 @@ const struct command command_rejects = {
         "which derives failed. show prints one record with its fault marked.\n\n"
         "replay, after the SQL or the contract was mended, makes anew what the transforms with\n"
         "rejects make, and all below, as `plumb replay` does: every record goes the whole way\n"
-        "again in its place, and the rejects that are mended are gone with the same transaction.",
+        "again in its place, and the rejects that are mended are gone with the same "
+        "transaction.\n\n"
+        "discard keeps rejects, with your reason, and no longer counts them as open; a replay "
+        "that\n"
+        "rejects the same record for the same reason again leaves them discarded. By ID, or all\n"
+        "that --reason and --transform mean. It may be used beside `plumb run`.",
     .options = options,
     .arguments_min = 1,
     .arguments_max = 3,

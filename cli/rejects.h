@@ -16,6 +16,8 @@ struct rejects_filter {
 /* CONFIG for a reason or transform that cannot be. */
 MUST_CHECK enum err_code rejects_filter_check(const struct opened *o,
                                               const struct rejects_filter *f, struct err *err);
+/* `plumb rejects discard`: notes, prints and tells the exit code. */
+int rejects_discard_run(const struct invocation *call, const char *path);
 /* `plumb rejects replay`: loads, rebuilds, prints and tells the exit code. */
 int rejects_replay_run(const struct invocation *call, const char *path);
 

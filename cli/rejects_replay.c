@@ -31,7 +31,8 @@ static enum err_code count_of(const struct opened *o, const struct rejects_filte
     enum err_code code = store_prepare(
         o->store,
         "SELECT count(*) FROM _plumb_rejects r JOIN _plumb_batches b ON b.id = r.batch JOIN "
-        "_plumb_partitions p ON p.id = b.partition WHERE r.taken_back_by IS NULL AND (?1 IS NULL "
+        "_plumb_partitions p ON p.id = b.partition WHERE r.taken_back_by IS NULL AND "
+        "r.discarded_us IS NULL AND (?1 IS NULL "
         "OR r.reason = ?1) AND (?2 IS NULL OR r.transform = ?2) AND (?3 IS NULL OR r.transform = "
         "?3 OR (r.transform = '' AND p.source = ?4))",
         &st, err);

@@ -41,7 +41,7 @@ static enum err_code next_batch(struct run *r, const struct flow_transform *t, s
 static enum err_code note_decoding(struct run *r, const struct turn_input *in, struct err *err) {
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&sql,
-             "DELETE FROM _plumb_rejects WHERE batch = %lld AND transform = '';"
+             "UPDATE _plumb_rejects SET version = '' WHERE batch = %lld AND transform = '';"
              "UPDATE _plumb_batches SET decoded = %zu, rejected = %zu WHERE id = %lld",
              (long long)in->batch->id, decoded_rows(in->decoded), in->decoded->rejects.count,
              (long long)in->batch->id);
@@ -52,7 +52,12 @@ static enum err_code note_decoding(struct run *r, const struct turn_input *in, s
     for (size_t i = 0; code == ERR_NONE && i < in->decoded->rejects.count; i++) {
         code = store_reject_add(r->store, in->batch->id, "", &in->decoded->rejects.items[i], err);
     }
-    return code;
+    /* Those that were not rejected again. The others stay, with what a person noted on them. */
+    buf_clear(&sql);
+    buf_addf(&sql,
+             "DELETE FROM _plumb_rejects WHERE batch = %lld AND transform = '' AND version = ''",
+             (long long)in->batch->id);
+    return code == ERR_NONE ? store_execute(r->store, buf_c(&sql), err) : code;
 }
 
 static enum err_code load(struct run *r, const struct pending *next, struct store_batch *info,

@@ -23,6 +23,7 @@ enum store_mode {
     STORE_REBUILD, /* as STORE_WRITE, but leaves the flow's tables as they are */
     STORE_ASIDE,   /* beside the store, "<file>-aside": what the flow's transforms make, from the
                       staged batches and the other tables of the store, which it only reads */
+    STORE_NOTE,    /* a small write beside a running plumb: without the lock, nothing is created */
     STORE_SCRATCH  /* in memory, for checking a flow's SQL */
 };
 
@@ -185,6 +186,16 @@ MUST_CHECK enum err_code store_ledger_add(struct store *s, int64_t batch, const 
 /* transform "" means decoding. Replaces an entry for the same record and transform. */
 MUST_CHECK enum err_code store_reject_add(struct store *s, int64_t batch, const char *transform,
                                           const struct reject *r, struct err *err);
+/* A person's decision that rejects need no mending: kept, no longer counted as open. Either the one
+ * with this id (INPUT when no open reject has it), or all open ones that the rest means. */
+struct store_discard {
+    int64_t id;            /* 0: not by id */
+    const char *reason;    /* NULL: any */
+    const char *transform; /* NULL: any; "": decoding */
+    const char *because;
+};
+MUST_CHECK enum err_code store_rejects_discard(struct store *s, const struct store_discard *d,
+                                               int64_t *count, struct err *err);
 /* Rejects of the live records belong to records that the batch with id `by` took back. */
 MUST_CHECK enum err_code store_rejects_take_back(struct store *s, int64_t partition,
                                                  const struct store_live *live, int64_t by,

@@ -49,7 +49,7 @@ static const char system_tables[] =
     "CREATE TABLE IF NOT EXISTS _plumb_rejects(id INTEGER PRIMARY KEY, batch INTEGER NOT NULL, "
     "pos INTEGER NOT NULL, transform TEXT NOT NULL, reason TEXT NOT NULL, column_name TEXT, "
     "byte_offset INTEGER, message TEXT NOT NULL, version TEXT NOT NULL, created_us INTEGER NOT "
-    "NULL, taken_back_by INTEGER, "
+    "NULL, taken_back_by INTEGER, discarded_us INTEGER, discarded_because TEXT, "
     "UNIQUE(batch, pos, transform)) STRICT;"
     "CREATE TABLE IF NOT EXISTS _plumb_fields(source TEXT NOT NULL, path TEXT NOT NULL, "
     "declared INTEGER NOT NULL, kinds INTEGER NOT NULL, records INTEGER NOT NULL, first_batch "
@@ -306,7 +306,7 @@ static enum err_code catalog_create(struct store *s, struct err *err) {
 }
 
 enum err_code catalog_prepare(struct store *s, struct err *err) {
-    if (s->mode == STORE_READ) {
+    if (s->mode == STORE_READ || s->mode == STORE_NOTE) {
         return version_check(s, err);
     }
     enum err_code code = store_begin(s, err);

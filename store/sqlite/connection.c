@@ -115,8 +115,9 @@ static enum err_code connect(struct store *s, struct err *err) {
         return code;
     }
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
-    flags |=
-        s->mode == STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    flags |= s->mode == STORE_READ   ? SQLITE_OPEN_READONLY
+             : s->mode == STORE_NOTE ? SQLITE_OPEN_READWRITE
+                                     : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
     const char *name = s->mode == STORE_SCRATCH ? ":memory:" : s->path;
     int rc = sqlite3_open_v2(name, &s->db, flags, VFS_NAME);
     if (rc != SQLITE_OK) {
@@ -133,6 +134,9 @@ static enum err_code connect(struct store *s, struct err *err) {
              "PRAGMA trusted_schema = ON;",
              (long long)(STORE_CACHE_BYTES / 1024));
     code = store_execute(s, buf_c(&sql), err);
+    if (code == ERR_NONE && s->mode == STORE_NOTE) {
+        code = store_execute(s, "PRAGMA synchronous = FULL", err);
+    }
     if (code == ERR_NONE && s->mode == STORE_REBUILD) {
         code = store_execute(s, "PRAGMA temp_store = FILE", err); /* a swap may hold many rows */
     }
@@ -177,7 +181,7 @@ static enum err_code batch_tables_create(struct store *s, struct err *err) {
 
 static enum err_code open_all(struct store *s, struct err *err) {
     enum err_code code = ERR_NONE;
-    if (s->mode == STORE_READ && !file_exists(s->path)) {
+    if ((s->mode == STORE_READ || s->mode == STORE_NOTE) && !file_exists(s->path)) {
         return err_set(err, ERR_CONFIG, "there is no store at '%s' yet; `plumb run` creates it",
                        s->path);
     }

@@ -79,7 +79,10 @@ static const char *const fixed_sql[FIXED_COUNT] = {
         "ON CONFLICT(batch, pos, transform) DO UPDATE SET reason = excluded.reason, "
         "column_name = excluded.column_name, byte_offset = excluded.byte_offset, message = "
         "excluded.message, "
-        "version = excluded.version",
+        "version = excluded.version, "
+        /* what a person decided holds for this reason only */
+        "discarded_us = CASE WHEN reason = excluded.reason THEN discarded_us END, "
+        "discarded_because = CASE WHEN reason = excluded.reason THEN discarded_because END",
     [FIXED_FIELD_GET] = "SELECT kinds FROM _plumb_fields WHERE source = ?1 AND path = ?2",
     [FIXED_FIELD_SET] = "INSERT INTO _plumb_fields(source, path, declared, kinds, records, "
                         "first_batch, last_batch) "

@@ -385,7 +385,7 @@ static enum err_code swap_accounts(struct swap *w, struct err *err) {
 static enum err_code swap_rejects(struct swap *w, struct err *err) {
 #define REJECT_COLUMNS                                                                             \
     "batch, pos, transform, reason, column_name, byte_offset, message, version, created_us, "      \
-    "taken_back_by"
+    "taken_back_by, discarded_us, discarded_because"
     AUTO_BUF sources = BUF_INIT(BUF_TEXT_MAX);
     for (size_t i = 0; i < w->built->transform_count; i++) {
         const struct flow_source *source = w->built->transforms[i].source;
@@ -396,6 +396,11 @@ static enum err_code swap_rejects(struct swap *w, struct err *err) {
     return execute_given(
         w->store,
         mem_printf(
+            /* What a person discarded stays so while it is rejected again for the same reason. */
+            "UPDATE " ASIDE "._plumb_rejects AS a SET discarded_us = m.discarded_us, "
+            "discarded_because = m.discarded_because FROM main._plumb_rejects m WHERE m.batch = "
+            "a.batch AND m.pos = a.pos AND m.transform = a.transform AND m.reason = a.reason AND "
+            "m.discarded_us IS NOT NULL;"
             "DELETE FROM main._plumb_rejects WHERE transform IN (%s) OR (transform = '' AND batch "
             "IN "
             "(SELECT b.id FROM main._plumb_batches b JOIN main._plumb_partitions p ON p.id = "

@@ -139,3 +139,62 @@ def test_the_text_says_how_many_are_left_and_what_changed(plumb, place):
     write(place, WIDE, MENDED)
     text = plumb.ok("rejects", "replay", place).stdout
     assert ", 1 left" in text and "orders" in text and "changed" in text and "shows what and why" in text
+
+
+# ---- discard ----
+
+def listed(plumb, place, *options):
+    return json.loads(plumb.ok("rejects", "list", place, "--json", *options).stdout)["rows"]
+
+
+def test_discarded_rejects_are_kept_and_not_open(plumb, place):
+    rows = listed(plumb, place)
+    one = rows[0]["id"]
+    text = plumb.ok("rejects", "discard", place, one, "--because", "a test order").stdout
+    assert text == "1 discarded.\n"
+    assert one not in {row["id"] for row in listed(plumb, place)}
+    again = plumb.run("rejects", "discard", place, one, "--because", "twice")
+    assert again.code == 1 and f"no open reject {one}" in again.stderr
+    assert rows_of(place / "r.db", "SELECT id, discarded_because FROM _plumb_rejects WHERE discarded_us > 0") == [(one, "a test order")]
+    before = sum(r["rows"] for r in json.loads(plumb.ok("status", place, "--json").stdout)["rejects"])
+    assert before == sum(rejects(place).values()) - 1
+    assert plumb.run("audit", place).code == 0
+
+
+def test_discarded_stays_discarded_through_a_replay_while_the_reason_is_the_same(plumb, place):
+    count = rejects(place)
+    done = json.loads(plumb.ok("rejects", "discard", place, "--transform", "", "--because", "c is gone", "--json").stdout)
+    assert done["discarded"] == count[""]
+    write(place, STRICT, MENDED)
+    assert replayed(plumb, place)["rejects_left"] == 1
+    plumb.ok("replay", place)
+    kept = rows_of(place / "r.db", "SELECT transform, count(*), count(discarded_us) FROM _plumb_rejects GROUP BY 1")
+    assert kept == [("", count[""], count[""]), ("other", 1, 0)]
+    assert plumb.run("audit", place).code == 0
+
+
+def test_a_new_map_that_decodes_again_leaves_them_discarded(plumb, place):
+    plumb.ok("rejects", "discard", place, "--transform", "", "--because", "c is gone")
+    flow = (place / "flow.yaml").read_text()
+    (place / "flow.yaml").write_text(flow.replace("  spent: {from", "  more: {from: sources.orders, into: more, sql: SELECT id FROM batch}\n  spent: {from")
+                                     .replace("  spent: {key", "  more: {key: [id], columns: {id: int64}}\n  spent: {key"))
+    plumb.ok("run", place, "--once")
+    assert rows_of(place / "r.db", "SELECT count(*) FROM more") == [(108,)]
+    assert rows_of(place / "r.db", "SELECT count(*) FROM _plumb_rejects WHERE transform = '' AND discarded_us IS NULL") == [(0,)]
+    assert plumb.run("audit", place).code == 0
+
+
+def test_discard_beside_a_running_plumb(plumb, place):
+    running = plumb.start("run", place)
+    try:
+        assert plumb.ok("rejects", "discard", place, "--reason", "transform", "--because", "known").stdout.endswith("discarded.\n")
+    finally:
+        running.terminate()
+        running.communicate(timeout=30)
+
+
+@pytest.mark.parametrize("options", [[], ["1"], ["--because", "x"], ["1", "--reason", "type", "--because", "x"],
+                                     ["zero", "--because", "x"], ["1", "--because", ""], ["--reason", "typo", "--because", "x"]])
+def test_discard_wants_to_know_which_and_why(plumb, place, options):
+    assert plumb.run("rejects", "discard", place, *options).code == 2
+    assert rows_of(place / "r.db", "SELECT count(*) FROM _plumb_rejects WHERE discarded_us > 0") == [(0,)]
