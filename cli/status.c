@@ -163,7 +163,8 @@ static enum err_code map_behind(const struct opened *o, const struct flow_transf
 
 static enum err_code rejected_by(const struct opened *o, const struct flow_transform *t,
                                  int64_t *out, struct err *err) {
-    char *where = mem_printf(" WHERE transform = '%s' AND taken_back_by IS NULL AND discarded_us IS NULL", t->name);
+    char *where = mem_printf(
+        " WHERE transform = '%s' AND taken_back_by IS NULL AND discarded_us IS NULL", t->name);
     enum err_code code = opened_count(o, "_plumb_rejects", where, out, err);
     mem_free(where);
     return code;
@@ -262,7 +263,8 @@ static enum err_code collect_rest(const struct opened *o, struct status *s, stru
             &s->rejects, o->store,
             "SELECT p.source, nullif(r.transform, ''), r.reason, count(*), max(r.created_us) "
             "FROM _plumb_rejects r JOIN _plumb_batches b ON b.id = r.batch JOIN _plumb_partitions "
-            "p ON p.id = b.partition WHERE r.taken_back_by IS NULL AND r.discarded_us IS NULL GROUP BY 1, r.transform, 3 "
+            "p ON p.id = b.partition WHERE r.taken_back_by IS NULL AND r.discarded_us IS NULL "
+            "GROUP BY 1, r.transform, 3 "
             "ORDER BY 4 DESC, 1, 2, 3",
             err);
     }

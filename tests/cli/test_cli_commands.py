@@ -63,9 +63,9 @@ def test_help_for_something_unknown_names_the_nearest(plumb):
     (["run", "a", "--batch-rows=1e3"], "must be a whole number from 1 to 1000000, not '1e3'"),
     (["list", "pipes"], "'sources' and 'sinks'"),
     (["docs"], "plumb docs --reference DIR"),
-    (["rejects", "shwo", "a", "1"], "list FLOW, or show FLOW ID"),
-    (["rejects", "show", "a"], "list FLOW, or show FLOW ID"),
-    (["rejects", "show", "a", "first"], "list FLOW, or show FLOW ID"),
+    (["rejects", "shwo", "a", "1"], "list FLOW, show FLOW ID, replay FLOW"),
+    (["rejects", "show", "a"], "list FLOW, show FLOW ID, replay FLOW"),
+    (["rejects", "show", "a", "first"], "list FLOW, show FLOW ID, replay FLOW"),
 ])
 def test_a_typing_mistake_ends_with_2_and_a_hint(plumb, typed, words):
     done = plumb.run(*typed)
