@@ -123,11 +123,11 @@ static bool is_among(const struct buf *name, const struct str *list, size_t coun
     return false;
 }
 
-void chain_filter_topics(struct chain_filter *f, const struct str *list, size_t count) {
+void chain_filter_topics(struct chain_filter *f, const struct str *names, size_t count) {
     for (size_t k = 0; k < CHAIN_KINDS; k++) {
         AUTO_BUF name = BUF_INIT(BUF_TEXT_MAX);
         buf_adds(&name, topics[k]);
-        f->kinds[k] = is_among(&name, list, count);
+        f->kinds[k] = is_among(&name, names, count);
     }
 }
 
@@ -138,11 +138,11 @@ static bool wants(enum name kind, uint64_t n, const struct str *list, size_t cou
     return is_among(&name, list, count);
 }
 
-void chain_filter_addresses(struct chain_filter *f, const struct str *list, size_t count) {
-    f->factory = wants(NAME_FACTORY, 0, list, count);
+void chain_filter_addresses(struct chain_filter *f, const struct str *names, size_t count) {
+    f->factory = wants(NAME_FACTORY, 0, names, count);
     for (size_t i = 0; i < CHAIN_POOLS; i++) {
-        f->tokens[i] = wants(NAME_TOKEN, i, list, count);
-        f->pools[i] = wants(NAME_POOL, i, list, count);
+        f->tokens[i] = wants(NAME_TOKEN, i, names, count);
+        f->pools[i] = wants(NAME_POOL, i, names, count);
     }
 }
 

@@ -34,8 +34,8 @@ void chain_init(struct chain *c, int64_t blocks, int64_t logs, int64_t finality)
 void chain_fork(struct chain *c, int64_t depth);
 /* All of it, or what these names (hexadecimal, with 0x) leave. */
 void chain_filter_all(struct chain_filter *f);
-void chain_filter_topics(struct chain_filter *f, const struct str *topics, size_t count);
-void chain_filter_addresses(struct chain_filter *f, const struct str *addresses, size_t count);
+void chain_filter_topics(struct chain_filter *f, const struct str *names, size_t count);
+void chain_filter_addresses(struct chain_filter *f, const struct str *names, size_t count);
 /* JSON of a block's header, and of its logs, each after a comma when *any is set. */
 void chain_add_block(const struct chain *c, int64_t number, struct buf *out);
 void chain_add_logs(const struct chain *c, int64_t number, const struct chain_filter *f, bool *any,

@@ -130,7 +130,8 @@ static void sum_drift(const struct drift *d, struct bench_drift *out) {
 static enum err_code read_batch(struct bench *b, enum reader reader, const struct batch *batch,
                                 struct totals *t, struct err *err) {
     struct arena *arena = &b->arenas[reader];
-    struct decoded out;
+    struct rows rows;
+    struct decoded out = {.streams = &rows, .stream_count = 1};
     clock_t begin = clock();
     arena_reset(arena);
     enum err_code code = ERR_NONE;

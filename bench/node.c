@@ -38,8 +38,7 @@ static bool equals(const struct json_value *v, const char *text) {
 
 static int64_t quantity(const struct json_value *v) {
     int64_t n = 0;
-    char text[32] = "";
-    if (v == NULL || v->kind != JSON_STRING || v->text.len < 3 || v->text.len >= sizeof(text)) {
+    if (v == NULL || v->kind != JSON_STRING || v->text.len < 3 || v->text.len > 18) {
         return -1;
     }
     for (size_t i = 2; i < v->text.len; i++) {
@@ -265,7 +264,7 @@ static void *accept_all(void *argument) {
         (void)setsockopt(*fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
         pthread_t thread;
         if (*fd < 0 || pthread_create(&thread, NULL, serve, fd) != 0) {
-            exit(1);
+            _exit(1);
         }
         (void)pthread_detach(thread);
     }

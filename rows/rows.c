@@ -93,10 +93,11 @@ enum err_code rows_grow(struct rows *r, size_t capacity, struct err *err) {
     if (capacity <= r->capacity) {
         return ERR_NONE;
     }
-    struct rows larger;
+    struct rows larger = {.count = 0};
     if (rows_init(&larger, r->schema, r->arena, capacity, err) != ERR_NONE) {
         return err->code;
     }
+    ASSERT(larger.columns != NULL);
     for (size_t i = 0; i < r->schema->count; i++) {
         column_copy(&larger.columns[i], &r->columns[i], r->count);
     }

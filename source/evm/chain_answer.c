@@ -111,6 +111,7 @@ static void take_logs(struct reply *r, int64_t number, struct str raw) {
     struct job *j = r->task->job;
     struct err err = ERR_INIT;
     size_t strange = 0;
+    ASSERT(j != NULL);
     const enum err_code code = number < 0
                                    ? job_take_logs(j, r->chain->plan, raw, &strange, &err)
                                    : job_take_block_logs(j, r->chain->plan, number, raw, &err);
@@ -151,6 +152,7 @@ static void take_range(struct reply *r) {
  * same answer often enough does (JOB_ASKS_MAX). */
 static void take_second(struct reply *r, int64_t number, struct str raw) {
     struct job *j = r->task->job;
+    ASSERT(j != NULL);
     struct block *b = job_block(j, number);
     const uint64_t before = j->log_origins;
     const size_t count = j->log_count;
@@ -161,16 +163,15 @@ static void take_second(struct reply *r, int64_t number, struct str raw) {
     if (j->log_count > count && !b->is_suspect) {
         chain_blame(r->chain, before);
         j->is_distrusted = true;
-    } else if (b->is_suspect) {
-        b->is_settled = true; /* by hash, every log of this block */
-    } else if ((before >> r->task->endpoint & 1) == 0) {
-        b->is_settled = true;
+    } else if (b->is_suspect || (before >> r->task->endpoint & 1) == 0) {
+        b->is_settled = true; /* by hash, every log of this block; or by another endpoint */
     }
     b->asks = b->asks < UINT8_MAX ? (uint8_t)(b->asks + 1) : UINT8_MAX;
 }
 
 static void take_receipts(struct reply *r, int64_t number, struct str raw) {
     struct job *j = r->task->job;
+    ASSERT(j != NULL);
     struct err err = ERR_INIT;
     size_t missed = 0;
     const enum err_code code = job_take_receipts(j, r->chain->plan, number, raw, &missed, &err);
@@ -191,6 +192,7 @@ static void take_receipts(struct reply *r, int64_t number, struct str raw) {
 }
 
 static void take_header(struct reply *r, int64_t number, struct str raw) {
+    ASSERT(r->task->job != NULL);
     struct err err = ERR_INIT;
     if (rpc_is_null(raw)) {
         if (r->task->job->kind != JOB_RANGE) {

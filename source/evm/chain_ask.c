@@ -151,6 +151,7 @@ static void fit_task(struct chain *c, struct task *t, const struct endpoint *e) 
         t->sent = t->count < (size_t)e->batch_cap ? t->count : (size_t)e->batch_cap;
         return;
     }
+    ASSERT(t->job != NULL);
     if (e->span_cap >= 0 && t->job->high - t->job->low > e->span_cap) {
         chain_shorten(c, t->job, t->job->low + e->span_cap);
     }
