@@ -220,8 +220,8 @@ static size_t head_of(const char *text, size_t len, size_t *body) {
 
 static void *serve(void *argument) {
     const int fd = *(int *)argument;
-    free(argument);
-    char *request = malloc(REQUEST_BYTES_MAX);
+    mem_free(argument);
+    char *request = mem_alloc(REQUEST_BYTES_MAX);
     struct buf out = BUF_INIT(ANSWER_BYTES_MAX);
     size_t len = 0;
     for (;;) {
@@ -250,7 +250,7 @@ static void *serve(void *argument) {
         len -= head + body;
     }
     buf_release(&out);
-    free(request);
+    mem_free(request);
     (void)close(fd);
     return NULL;
 }
@@ -258,7 +258,7 @@ static void *serve(void *argument) {
 static void *accept_all(void *argument) {
     const int listener = *(const int *)argument;
     for (;;) {
-        int *fd = malloc(sizeof(*fd));
+        int *fd = mem_alloc(sizeof(*fd));
         *fd = accept(listener, NULL, NULL);
         const int on = 1;
         (void)setsockopt(*fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));

@@ -233,7 +233,7 @@ static void assert_accounts(const struct place *p) {
 static char *straight(const struct story *s, const struct truth *t, size_t size, bool late) {
     static struct story plain;
     retell(s, t, size, &plain);
-    struct place p;
+    struct place p = {.flow = NULL};
     open_place(&p);
     load(&p, late);
     run_until(&p, &plain, plain.batch_count, false);
@@ -266,7 +266,7 @@ static void test_a_story_with_forks_ends_as_if_it_had_been_told_straight(void **
     for (uint64_t i = 1; i <= 60; i++) {
         seed = i * 0x9E3779B97F4A7C15u;
         invent(&told, &truth, 30, 1 + i % 20);
-        struct place p;
+        struct place p = {.flow = NULL};
         open_place(&p);
         run_until(&p, &told, told.batch_count, false);
         assert_accounts(&p);
@@ -280,7 +280,7 @@ static void test_it_may_be_cut_anywhere_and_replayed(void **state) {
     for (uint64_t i = 1; i <= 20; i++) {
         seed = i * 0xD1342543DE82EF95u;
         invent(&told, &truth, 20, 6);
-        struct place p;
+        struct place p = {.flow = NULL};
         open_place(&p);
         for (size_t end = 1; end < told.batch_count; end += 1 + below(5)) {
             run_until(&p, &told, end, false);
@@ -298,7 +298,7 @@ static void test_a_map_that_comes_later_catches_up_through_the_forks(void **stat
     for (uint64_t i = 1; i <= 20; i++) {
         seed = i * 0xA0761D6478BD642Fu;
         invent(&told, &truth, 20, 6);
-        struct place p;
+        struct place p = {.flow = NULL};
         open_place(&p);
         run_until(&p, &told, told.batch_count / 2, false);
         load(&p, true);
@@ -316,7 +316,7 @@ static void test_any_store_fault_on_the_way_changes_nothing(void **state) {
     size_t failures = 0;
     for (int64_t point = 1; point < 400; point += 7) {
         struct err err = ERR_INIT;
-        struct place p;
+        struct place p = {.flow = NULL};
         open_place(&p);
         char *spec = mem_printf("store:%lld,hurry", (long long)point);
         assert_int_equal(fault_arm(spec, &err), ERR_NONE);
@@ -345,7 +345,7 @@ static void test_a_rewound_source_tells_the_rest_again(void **state) {
             told.batches[k].takes_back = false; /* ... the source may not */
         }
         told.batch_count = 11;
-        struct place p;
+        struct place p = {.flow = NULL};
         open_place(&p);
         run_until(&p, &told, told.batch_count, false);
         char *want = state_of(&p);
@@ -380,7 +380,7 @@ static void test_what_is_settled_cannot_be_taken_back(void **state) {
     (void)snprintf(told.texts[2], RECORD_BYTES, "a 1 0 9");
     told.batches[0] = (struct told){.count = 2, .high = 1, .settled = 1};
     told.batches[1] = (struct told){.first = 2, .count = 1, .takes_back = true, .settled = -1};
-    struct place p;
+    struct place p = {.flow = NULL};
     open_place(&p);
     run_until(&p, &told, 1, false);
     story = told;
@@ -400,7 +400,7 @@ static void test_what_is_settled_cannot_be_taken_back(void **state) {
 }
 
 static void refuse(const char *yaml, const char *message) {
-    struct place p;
+    struct place p = {.flow = NULL};
     open_place(&p);
     struct err err = ERR_INIT;
     struct store *store = NULL;

@@ -93,7 +93,7 @@ static enum err_code apply_map(struct run *r, size_t index, const void *input, s
     const struct flow_stream *stream = r->flow->transforms[index].stream;
     struct map_input map = {&in->decoded->streams[stream->index], in->batch->id,
                             in->batch->partition, in->batch->first_record};
-    struct ledger_line line;
+    struct ledger_line line = {.rows_in = 0};
     struct reject_list rejects;
     arena_reset(&r->turn_arena);
     reject_list_init(&rejects, &r->turn_arena);

@@ -148,7 +148,7 @@ static void dirty_padding_is_not_of_the_type(void **state) {
 
 static void offsets_and_lengths_stay_inside(void **state) {
     (void)state;
-    expect_fault("(uint8)", WORDS(1).len == 32 ? (struct data){.len = 31} : WORDS(1),
+    expect_fault("(uint8)", (struct data){.len = 31},
                  "the data ends after 31 bytes, a value is at byte 0");
     expect_fault("(uint8,uint8)", WORDS(1), "a value is at byte 32");
     expect_fault("(string)", WORDS(33), "the offset at byte 0 points behind the 32 bytes");

@@ -30,8 +30,9 @@
 static struct str at_end_of(const char *text, char room[RECORD_MAX]) {
     size_t len = strlen(text);
     assert_true(len <= RECORD_MAX);
-    memcpy(room + RECORD_MAX - len, text, len);
-    return (struct str){room + RECORD_MAX - len, len};
+    const size_t at = RECORD_MAX - len;
+    memcpy(&room[at], text, len);
+    return (struct str){&room[at], len};
 }
 
 static struct evm_log parse_log(const char *text) {
