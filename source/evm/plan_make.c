@@ -244,7 +244,7 @@ static int compare_lines(const void *a, const void *b) {
 
 /* One line an event, sorted: their order does not matter, nor do their names. */
 static void make_fingerprint(struct maker *m) {
-    const char *lines[EVM_EVENTS_MAX];
+    const char *lines[EVM_EVENTS_MAX] = {NULL};
     struct evm_plan *plan = m->plan;
     for (size_t i = 0; i < plan->event_count; i++) {
         AUTO_BUF line = BUF_INIT(BUF_TEXT_MAX);
