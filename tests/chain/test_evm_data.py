@@ -18,7 +18,7 @@ from .hostile import HostileNode
 
 FOLDER = Path(os.environ.get("PLUMB_DATA", ROOT.parent / "shared" / "data")) / "uniswapv2-2021q4"
 LOGS, DISTINCT = 21_561, 21_560
-BLOCKS_MAX = 60_000  # of the 319,000: a test of the source, not of patience
+BLOCKS_MAX = int(os.environ.get("PLUMB_CHAIN_BLOCKS", "60000"))  # of the 319,000: a test of the source, not of patience
 SECONDS_MAX = 300
 
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"no chain data at {FOLDER} (PLUMB_DATA names another place)")
