@@ -121,16 +121,6 @@ static bool is_bloom_empty(const uint8_t bloom[BLOOM_BYTES]) {
     return memcmp(bloom, none, BLOOM_BYTES) == 0;
 }
 
-bool plan_may_match(const struct evm_plan *plan, const struct learned *learned,
-                    const uint8_t bloom[BLOOM_BYTES]) {
-    for (size_t g = 0; g < PLAN_GROUPS; g++) {
-        if (plan_group_may_match(plan, g, learned, bloom)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool plan_group_may_match(const struct evm_plan *plan, size_t g, const struct learned *learned,
                           const uint8_t bloom[BLOOM_BYTES]) {
     const struct plan_group *group = &plan->groups[g];

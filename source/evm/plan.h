@@ -77,9 +77,8 @@ struct plan_match plan_match(const struct evm_plan *plan, const struct evm_log *
 /* The address that a log which teaches `set` gives; false when the log is too short for it. */
 MUST_CHECK bool plan_taught(const struct plan_set *set, const struct evm_log *log,
                             uint8_t address[EVM_ADDRESS_BYTES]);
-/* True when the header's bloom does not rule out a wanted log. learned: plan->set_count sets. */
-bool plan_may_match(const struct evm_plan *plan, const struct learned *learned,
-                    const uint8_t bloom[BLOOM_BYTES]);
+/* True when the header's bloom does not rule out a wanted log of the group. learned: plan->set_count
+ * sets. */
 bool plan_group_may_match(const struct evm_plan *plan, size_t group, const struct learned *learned,
                           const uint8_t bloom[BLOOM_BYTES]);
 /* Adds the members "topics" and, of count > 0 addresses, "address" of a filter, each with a comma before. */
