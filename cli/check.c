@@ -115,12 +115,7 @@ static int print_problem(const struct err *err, bool json) {
         json_output_begin(&o);
         json_begin_object(&o.json);
         json_kv_bool(&o.json, "ok", false);
-        json_key(&o.json, "error");
-        json_begin_object(&o.json);
-        json_kv_c(&o.json, "class", err_class(err->code));
-        json_kv_c(&o.json, "where", err->where);
-        json_kv_c(&o.json, "message", err->message);
-        json_end_object(&o.json);
+        json_output_error(&o, err);
         json_end_object(&o.json);
         (void)json_output_end(&o, EXIT_DONE);
     }

@@ -197,6 +197,15 @@ void json_output_begin(struct json_output *o) {
     o->json.pretty = true;
 }
 
+void json_output_error(struct json_output *o, const struct err *err) {
+    json_key(&o->json, "error");
+    json_begin_object(&o->json);
+    json_kv_c(&o->json, "class", err_class(err->code));
+    json_kv_c(&o->json, "where", err->where);
+    json_kv_c(&o->json, "message", err->message);
+    json_end_object(&o->json);
+}
+
 int json_output_end(struct json_output *o, int code) {
     output_add(&o->out, "\n");
     const int exit_code = output_flush(&o->out, code);

@@ -49,6 +49,8 @@ struct json_output {
     struct json_writer json;
 };
 void json_output_begin(struct json_output *o);
+/* The member "error" of the object that is open: class, where, message. */
+void json_output_error(struct json_output *o, const struct err *err);
 int json_output_end(struct json_output *o, int code);
 
 #endif

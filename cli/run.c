@@ -187,12 +187,7 @@ static int print_json(const char *flow, const struct run_summary *s, const struc
     json_kv_i64(&o.json, "duration_us", s->duration_us);
     json_kv_i64(&o.json, "first_commit_us", s->first_commit_us);
     if (err->code != ERR_NONE) {
-        json_key(&o.json, "error");
-        json_begin_object(&o.json);
-        json_kv_c(&o.json, "class", err_class(err->code));
-        json_kv_c(&o.json, "where", err->where);
-        json_kv_c(&o.json, "message", err->message);
-        json_end_object(&o.json);
+        json_output_error(&o, err);
     }
     json_end_object(&o.json);
     return json_output_end(&o, EXIT_DONE);
