@@ -7,7 +7,7 @@
 
 #define STORY_BATCHES_MAX 400
 #define STORY_RECORDS_MAX 4000
-#define RECORD_BYTES      32
+#define RECORD_BYTES      72
 
 /* One batch: the records [first, first + count) of story.texts, numbered from number on. */
 struct told {
