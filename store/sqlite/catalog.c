@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "store/sqlite/sqlite_store.h"
+#include "store/sqlite/watch_tables.h"
 
 static const char system_tables[] =
     "CREATE TABLE IF NOT EXISTS _plumb_meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, "
@@ -66,7 +67,8 @@ static const char system_tables[] =
     "CREATE TABLE IF NOT EXISTS _plumb_transforms(name TEXT PRIMARY KEY, kind TEXT NOT NULL, "
     "into_table TEXT NOT NULL, definition BLOB NOT NULL, version TEXT NOT NULL, since_version_us "
     "INTEGER NOT NULL, "
-    "attempts INTEGER NOT NULL, class TEXT, message TEXT, since_us INTEGER) STRICT, WITHOUT ROWID;";
+    "attempts INTEGER NOT NULL, class TEXT, message TEXT, since_us INTEGER) STRICT, WITHOUT "
+    "ROWID;" WATCH_TABLES;
 
 const char *store_sql_type(enum column_type type) {
     switch (type) {
