@@ -68,7 +68,7 @@ static const char system_tables[] =
     "into_table TEXT NOT NULL, definition BLOB NOT NULL, version TEXT NOT NULL, since_version_us "
     "INTEGER NOT NULL, "
     "attempts INTEGER NOT NULL, class TEXT, message TEXT, since_us INTEGER) STRICT, WITHOUT "
-    "ROWID;" WATCH_TABLES;
+    "ROWID;";
 
 const char *store_sql_type(enum column_type type) {
     switch (type) {
@@ -284,6 +284,9 @@ static enum err_code is_elsewhere(struct store *s, const struct flow_table *t, b
 
 static enum err_code catalog_create(struct store *s, struct err *err) {
     enum err_code code = store_execute(s, system_tables, err);
+    if (code == ERR_NONE) {
+        code = store_execute(s, watch_tables, err);
+    }
     if (code == ERR_NONE) {
         code = version_check(s, err);
     }
