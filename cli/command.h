@@ -16,8 +16,8 @@ enum exit_code {
     EXIT_CONFIG = 78   /* the flow is wrong */
 };
 
-#define COMMAND_OPTIONS_MAX   8
-#define COMMAND_ARGUMENTS_MAX 16
+#define COMMAND_OPTIONS_MAX   12
+#define COMMAND_ARGUMENTS_MAX 128
 
 struct command_option {
     const char *name;  /* without "--" */

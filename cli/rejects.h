@@ -9,8 +9,10 @@
 int rejects_show(const struct invocation *call, const struct opened *opened, int64_t id);
 
 struct rejects_filter {
+    const char *source;    /* NULL: any */
     const char *reason;    /* NULL: any */
     const char *transform; /* NULL: any; "": decoding */
+    bool all;              /* discarded ones and those taken back as well */
     int64_t limit;
 };
 /* CONFIG for a reason or transform that cannot be. */

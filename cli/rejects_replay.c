@@ -34,13 +34,14 @@ static enum err_code count_of(const struct opened *o, const struct rejects_filte
         "_plumb_partitions p ON p.id = b.partition WHERE r.taken_back_by IS NULL AND "
         "r.discarded_us IS NULL AND (?1 IS NULL "
         "OR r.reason = ?1) AND (?2 IS NULL OR r.transform = ?2) AND (?3 IS NULL OR r.transform = "
-        "?3 OR (r.transform = '' AND p.source = ?4))",
+        "?3 OR (r.transform = '' AND p.source = ?4)) AND (?5 IS NULL OR p.source = ?5)",
         &st, err);
     if (code != ERR_NONE) {
         return code;
     }
     const char *const texts[] = {f->reason, f->transform, t != NULL ? t->name : NULL,
-                                 t != NULL && t->source != NULL ? t->source->name : NULL};
+                                 t != NULL && t->source != NULL ? t->source->name : NULL,
+                                 f->source};
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
         if (texts[i] != NULL) {
             store_bind_str(st, (int)i + 1, str_of(texts[i]));
@@ -59,8 +60,8 @@ static enum err_code count_of(const struct opened *o, const struct rejects_filte
 static enum err_code failed_of(const struct opened *o, const struct rejects_filter *f,
                                const struct flow_transform *t, int64_t *out, struct err *err) {
     struct queue_state queue = {0};
-    const bool meant =
-        f->reason == NULL && (f->transform == NULL || str_equal_c(str_of(t->name), f->transform));
+    const bool meant = f->reason == NULL && f->source == NULL &&
+                       (f->transform == NULL || str_equal_c(str_of(t->name), f->transform));
     enum err_code code = meant ? queue_state_get(o, t, &queue, err) : ERR_NONE;
     *out = queue.failed;
     return code;
@@ -149,7 +150,8 @@ static enum err_code count_left(const struct invocation *call, const char *path,
 int rejects_replay_run(const struct invocation *call, const char *path) {
     struct err err = ERR_INIT;
     CLEANUP(mending_release)
-    struct mending m = {.filter = {.reason = invocation_option(call, "reason"),
+    struct mending m = {.filter = {.source = invocation_option(call, "source"),
+                                   .reason = invocation_option(call, "reason"),
                                    .transform = invocation_option(call, "transform")}};
     AUTO_OPENED opened = {.flow = NULL};
     if (opened_open(&opened, call, path, STORE_READ, &err) != ERR_NONE) {

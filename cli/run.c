@@ -168,6 +168,10 @@ static void show_summary(const struct flow *flow, const struct run_summary *s, s
                   s->failing_stages, STYLE_BAD);
         output_add(o, " with the input kept; 'plumb status %s' tells why\n", flow->path);
     }
+    if (s->stopped > 0) {
+        add_field(o, "stopped at a limit of rejects", s->stopped, STYLE_BAD);
+        output_add(o, "; 'plumb status %s' tells what to do\n", flow->path);
+    }
 }
 
 static int print_json(const char *flow, const struct run_summary *s, const struct err *err) {
@@ -184,6 +188,7 @@ static int print_json(const char *flow, const struct run_summary *s, const struc
     json_kv_i64(&o.json, "replayed_batches", s->replayed_batches);
     json_kv_i64(&o.json, "troubles", s->troubles);
     json_kv_i64(&o.json, "failing_stages", s->failing_stages);
+    json_kv_i64(&o.json, "stopped", s->stopped);
     json_kv_i64(&o.json, "duration_us", s->duration_us);
     json_kv_i64(&o.json, "first_commit_us", s->first_commit_us);
     if (err->code != ERR_NONE) {

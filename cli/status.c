@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "cli/commands.h"
+#include "cli/limits.h"
 #include "cli/queues.h"
 #include "cli/status.h"
 
@@ -72,7 +73,7 @@ static const struct fact_column coverage_columns[] = {
 /* Everything status knows, in the order it is shown. */
 struct status {
     struct facts sources, partitions, marks, transforms, rejects, troubles, events, failed,
-        coverage;
+        coverage, limits;
 };
 
 #define STATUS_INIT                                                                                \
@@ -80,7 +81,8 @@ struct status {
         FACTS_INIT(source_columns), FACTS_INIT(partition_columns), FACTS_INIT(mark_columns),       \
             FACTS_INIT(transform_columns), FACTS_INIT(reject_columns),                             \
             FACTS_INIT(trouble_columns), FACTS_INIT(event_columns),                                \
-            FACTS_INIT(queue_failed_columns), FACTS_INIT(coverage_columns)                         \
+            FACTS_INIT(queue_failed_columns), FACTS_INIT(coverage_columns),                        \
+            FACTS_INIT(limit_columns)                                                              \
     }
 
 static void status_release(struct status *s) {
@@ -93,6 +95,7 @@ static void status_release(struct status *s) {
     facts_release(&s->events);
     facts_release(&s->failed);
     facts_release(&s->coverage);
+    facts_release(&s->limits);
 }
 
 /* Common table expression `slow`: each partition of the source with the mark of its slowest map. */
@@ -207,11 +210,19 @@ static enum err_code state_of(const struct opened *o, const struct flow_transfor
             facts_null(out);
             facts_null(out);
             const bool changed = known && is_changed(t, st);
+            int64_t open = 0;
+            if (t->rejects.max > 0) {
+                code = store_limit_count(o->store, t->source, t, &open, err);
+            }
+            const bool stopped = t->rejects.max > 0 && open >= t->rejects.max;
             facts_c(out, !known    ? "has not run"
                          : changed ? "changed: plumb replay"
+                         : stopped ? "stopped by rejects"
                          : failed  ? "some keys failed"
                                    : "ok");
-            facts_style(out, !known || changed || failed ? STYLE_WARN : STYLE_GOOD);
+            facts_style(out, stopped                       ? STYLE_BAD
+                             : !known || changed || failed ? STYLE_WARN
+                                                           : STYLE_GOOD);
         }
     }
     store_statement_free(st);
@@ -301,6 +312,9 @@ static enum err_code collect(const struct opened *o, struct status *s, struct er
     for (size_t i = 0; code == ERR_NONE && i < o->flow->transform_count; i++) {
         code = collect_transform(o, &o->flow->transforms[i], &s->transforms, err);
     }
+    if (code == ERR_NONE) {
+        code = limits_collect(o, &s->limits, err);
+    }
     return code == ERR_NONE ? collect_rest(o, s, err) : code;
 }
 
@@ -342,6 +356,7 @@ static void show(const struct opened *opened, const struct status *s, struct out
     section(o, "Coverage", &s->coverage, PARTITIONS_MAX);
     section(o, "Transforms", &s->transforms, FACTS_ROWS_MAX);
     show_waiting(o, &s->transforms);
+    limits_show(&s->limits, o);
     section(o, "Rejected rows", &s->rejects, FACTS_ROWS_MAX);
     section(o, "Keys that failed", &s->failed, EVENTS_MAX);
     section(o, "Troubles", &s->troubles, FACTS_ROWS_MAX);
@@ -355,11 +370,11 @@ static void write_json(const struct opened *opened, const struct status *s, stru
     const struct {
         const char *key;
         const struct facts *facts;
-    } parts[] = {{"sources", &s->sources},     {"partitions", &s->partitions},
-                 {"marks", &s->marks},         {"transforms", &s->transforms},
-                 {"rejects", &s->rejects},     {"failed_keys", &s->failed},
-                 {"coverage", &s->coverage},   {"troubles", &s->troubles},
-                 {"schema_events", &s->events}};
+    } parts[] = {{"sources", &s->sources},   {"partitions", &s->partitions},
+                 {"marks", &s->marks},       {"transforms", &s->transforms},
+                 {"rejects", &s->rejects},   {"failed_keys", &s->failed},
+                 {"coverage", &s->coverage}, {"troubles", &s->troubles},
+                 {"limits", &s->limits},     {"schema_events", &s->events}};
     for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
         json_key(w, parts[i].key);
         facts_json(parts[i].facts, w);

@@ -65,8 +65,10 @@ extern const size_t source_common_option_count;
 void component_help(const struct component *c, struct buf *out);
 /* The Markdown page docs/reference/<kind>-<name>.md. */
 void component_reference(const struct component *c, struct buf *out);
-/* JSON Schema (draft 2020-12) of the component's map: an object schema into w. */
+/* The member "rejects" of a source's or a map's properties: a limit. */
 struct json_writer;
+void component_rejects_schema(const char *doc, struct json_writer *w);
+/* JSON Schema (draft 2020-12) of the component's map: an object schema into w. */
 void component_json_schema(const struct component *c, struct json_writer *w);
 
 #endif

@@ -129,11 +129,15 @@ void describe_each(const struct option *options, size_t count, option_visit visi
     }
 }
 
-const struct described_key describe_source_keys[2] = {
+const struct described_key describe_source_keys[3] = {
     {"type", "the component's name, required", "Which kind of source this is."},
     {"columns", "map of columns, required",
      "What every record promises: column names with a type, or with a map of rules. A record that "
      "breaks a rule is set aside with the reason; nothing is dropped."},
+    {"rejects", "map: max, of",
+     "How many rejects of decoding may be open before the source stops: `{max: 100}`, or `{max: "
+     "1%, "
+     "of: 10000}` of the last records. Without it the source never stops for them."},
 };
 
 const struct described_key describe_column_keys[7] = {

@@ -30,7 +30,7 @@ struct described_key {
     const char *type;
     const char *doc;
 };
-extern const struct described_key describe_source_keys[2];
+extern const struct described_key describe_source_keys[3];
 /* The keys of one column of `columns`. */
 extern const struct described_key describe_column_keys[7];
 

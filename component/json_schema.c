@@ -250,6 +250,37 @@ static void add_columns(struct json_writer *w) {
     json_end_object(w);
 }
 
+void component_rejects_schema(const char *doc, struct json_writer *w) {
+    json_key(w, "rejects");
+    json_begin_object(w);
+    json_kv_c(w, "description", doc);
+    json_kv_c(w, "type", "object");
+    json_kv_bool(w, "additionalProperties", false);
+    json_key(w, "required");
+    json_begin_array(w);
+    json_c(w, "max");
+    json_end_array(w);
+    json_key(w, "properties");
+    json_begin_object(w);
+    json_key(w, "max");
+    json_begin_object(w);
+    json_kv_c(w, "description", "A number of rejects, or a share of the last records: 1%.");
+    json_key(w, "type");
+    json_begin_array(w);
+    json_c(w, "integer");
+    json_c(w, "string");
+    json_end_array(w);
+    json_end_object(w);
+    json_key(w, "of");
+    json_begin_object(w);
+    json_kv_c(w, "description", "Count among the last so many records; of a share 10000.");
+    json_kv_c(w, "type", "integer");
+    json_kv_i64(w, "minimum", 1);
+    json_end_object(w);
+    json_end_object(w);
+    json_end_object(w);
+}
+
 void component_json_schema(const struct component *c, struct json_writer *w) {
     const bool is_source = c->kind == COMPONENT_SOURCE;
     json_begin_object(w);
@@ -274,6 +305,7 @@ void component_json_schema(const struct component *c, struct json_writer *w) {
     if (is_source) {
         add_columns(w);
         describe_each(source_common_options, source_common_option_count, add_option, w);
+        component_rejects_schema(describe_source_keys[2].doc, w);
     }
     json_end_object(w);
     json_end_object(w);

@@ -52,6 +52,9 @@ static enum err_code note_decoding(struct run *r, const struct turn_input *in, s
     for (size_t i = 0; code == ERR_NONE && i < in->decoded->rejects.count; i++) {
         code = store_reject_add(r->store, in->batch->id, "", &in->decoded->rejects.items[i], err);
     }
+    if (code == ERR_NONE) {
+        code = limits_count(r, in->source, NULL, (int64_t)in->decoded->rejects.count, err);
+    }
     /* Those that were not rejected again. The others stay, with what a person noted on them. */
     buf_clear(&sql);
     buf_addf(&sql,
@@ -86,8 +89,9 @@ static enum err_code apply_staged(struct run *r, const struct turn_input *in, st
 
 static bool may_try(const struct run *r, size_t index) {
     const struct stage *stage = &r->stages[index];
-    return stage->attempts == 0 || (clock_monotonic_us() >= stage->next_try_us &&
-                                    !(r->options.once && stage->attempts >= ATTEMPTS_ONCE));
+    return !stage->hold.held &&
+           (stage->attempts == 0 || (clock_monotonic_us() >= stage->next_try_us &&
+                                     !(r->options.once && stage->attempts >= ATTEMPTS_ONCE)));
 }
 
 enum err_code catch_up_begin(struct run *r, struct err *err) {

@@ -27,6 +27,7 @@ struct run_summary {
     int64_t replay_total;   /* batches a replay has to apply; 0: not known */
     int64_t troubles;       /* partitions or sources with a problem at the end */
     int64_t failing_stages; /* transforms that wait with their input kept */
+    int64_t stopped;        /* sources and maps that have reached their limit of rejects */
     int64_t duration_us;
     int64_t first_commit_us; /* from the call to the first commit; -1 if none */
     /* A map that rejected more than half of its rows (MOSTLY_ROWS_MIN at least), with the reason it

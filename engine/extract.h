@@ -13,6 +13,12 @@
 #define FACTS_BYTES_MAX   ((size_t)1 << 20)
 #define DECODED_BYTES_MAX ((int64_t)64 << 20)
 
+/* A source or map with a limit of rejects (engine/limits.c). */
+struct hold {
+    int64_t most; /* not more rejects than these count */
+    bool held;
+};
+
 struct extractor {
     const struct flow_source *source;
     struct source_env env;
@@ -23,6 +29,9 @@ struct extractor {
     pthread_t thread;
     bool is_running;
     bool has_ended; /* store's thread only */
+    /* store's thread only: came while the source was stopped by its rejects (engine/limits.c) */
+    struct package *parked_first, *parked_last;
+    struct hold hold; /* store's thread only */
     /* thread only */
     void *state;
     struct decoder *decoder;

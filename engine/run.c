@@ -83,6 +83,9 @@ enum err_code run_open(struct run *r, struct err *err) {
         code = catch_up_begin(r, err);
     }
     if (code == ERR_NONE) {
+        code = limits_begin(r, err);
+    }
+    if (code == ERR_NONE) {
         code = forget_troubles(r, err);
     }
     bool found = false;
@@ -135,15 +138,10 @@ static enum err_code handle(struct run *r, struct package *p, struct err *err) {
     return code;
 }
 
-static struct package *next_package(struct run *r, int64_t wait_us) {
-    struct package *p = r->aside;
-    r->aside = NULL;
-    return p != NULL ? p : channel_take(&r->channel, wait_us);
-}
-
+/* Or have stopped at their limit. */
 static bool sources_ended(const struct run *r) {
     for (size_t i = 0; i < r->flow->source_count && asks_sources(r); i++) {
-        if (!r->extractors[i].has_ended) {
+        if (!r->extractors[i].has_ended && !r->extractors[i].hold.held) {
             return false;
         }
     }
@@ -227,14 +225,14 @@ enum err_code run_loop(struct run *r, struct err *err) {
         bool over = false;
         int64_t wait = next_wait(r, &over);
         bool worked = false;
-        struct package *p = next_package(r, 0);
-        enum err_code code = ERR_NONE;
-        if (p == NULL) {
+        enum err_code code = limits_look(r, err);
+        struct package *p = code == ERR_NONE ? limits_next_package(r, 0) : NULL;
+        if (code == ERR_NONE && p == NULL) {
             code = background(r, &worked, err);
             if (code == ERR_NONE && !worked && r->options.once && over && sources_ended(r)) {
                 return ERR_NONE;
             }
-            p = code == ERR_NONE && !worked ? channel_take(&r->channel, wait) : NULL;
+            p = code == ERR_NONE && !worked ? limits_next_package(r, wait) : NULL;
         }
         if (code == ERR_NONE && p != NULL) {
             code = handle(r, p, err);
@@ -312,6 +310,28 @@ static enum err_code read_troubles(struct run *r, int64_t *count, struct err *er
     return code;
 }
 
+/* What stopped at its limit of rejects. */
+static void tell_stopped_one(struct run *r, const struct flow_source *source,
+                             const struct flow_transform *t, int64_t *count, struct err *err) {
+    struct err one = ERR_INIT;
+    limits_explain(r->flow, source, t, &one);
+    r->summary->stopped++;
+    tell_trouble(r, count, &one, err);
+}
+
+static void tell_stopped(struct run *r, int64_t *count, struct err *err) {
+    for (size_t i = 0; i < r->flow->source_count; i++) {
+        if (r->extractors[i].hold.held) {
+            tell_stopped_one(r, &r->flow->sources[i], NULL, count, err);
+        }
+    }
+    for (size_t i = 0; i < r->flow->transform_count; i++) {
+        if (r->stages[i].hold.held) {
+            tell_stopped_one(r, r->flow->transforms[i].source, &r->flow->transforms[i], count, err);
+        }
+    }
+}
+
 /* A flow whose map rejects nearly all is most often a flow with a mistake. */
 static enum err_code note_mostly_rejected(struct run *r, struct err *err) {
     struct store_statement *st = NULL;
@@ -350,6 +370,7 @@ enum err_code run_verdict(struct run *r, struct err *err) {
             tell_trouble(r, &count, &r->stages[i].last, err);
         }
     }
+    tell_stopped(r, &count, err);
     enum err_code code = read_troubles(r, &count, err);
     if (code == ERR_NONE) {
         struct err query = ERR_INIT; /* err may hold the run's trouble */

@@ -16,6 +16,7 @@ struct stage {
      * partitions: next_batch is the id of the one that is its turn, 0 when that is not known now. */
     bool behind;
     int64_t next_batch;
+    struct hold hold;
 };
 
 /* The batch last read to take its records back. */
@@ -50,6 +51,7 @@ struct run {
     int64_t started_us;
     int64_t progress_us;
     int64_t batch_before; /* the newest staged batch when the run began */
+    int64_t limits_us;    /* when the store was last asked about limits that are reached */
 };
 
 /* ---- run.c ---- */
@@ -109,6 +111,22 @@ MUST_CHECK enum err_code turn_take_rejects_back(struct run *r, const struct turn
                                                 struct err *err);
 void undo_init(struct undo *u);
 void undo_release(struct undo *u);
+
+/* ---- limits.c ---- */
+#define LIMITS_LOOK_US 500000 /* between two looks whether what has stopped may go on */
+/* At start: what has stopped already. */
+MUST_CHECK enum err_code limits_begin(struct run *r, struct err *err);
+/* Within a turn: so many rows more were rejected while decoding (t NULL) or by the map. */
+MUST_CHECK enum err_code limits_count(struct run *r, const struct flow_source *source,
+                                      const struct flow_transform *t, int64_t rejected,
+                                      struct err *err);
+/* Between turns: lets go on what may, at most every LIMITS_LOOK_US. */
+MUST_CHECK enum err_code limits_look(struct run *r, struct err *err);
+/* Why it stopped, and what to do. */
+void limits_explain(const struct flow *flow, const struct flow_source *source,
+                    const struct flow_transform *t, struct err *out);
+/* The next package of a source that has not stopped; NULL after wait_us. */
+struct package *limits_next_package(struct run *r, int64_t wait_us);
 
 /* ---- catch_up.c ---- */
 /* Some map is behind and may be tried now. */

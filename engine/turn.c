@@ -117,8 +117,11 @@ static enum err_code apply_map(struct run *r, size_t index, const void *input, s
     if (code == ERR_NONE) {
         r->turn_rejected += line.rejected;
     }
+    if (code == ERR_NONE) {
+        code = store_mark_set(r->store, name, in->batch->partition, in->batch->seq, err);
+    }
     return code == ERR_NONE
-               ? store_mark_set(r->store, name, in->batch->partition, in->batch->seq, err)
+               ? limits_count(r, in->source, &r->flow->transforms[index], line.rejected, err)
                : code;
 }
 
@@ -138,7 +141,8 @@ enum err_code turn_maps(struct run *r, const struct turn_input *in, struct err *
             continue;
         }
         struct stage *stage = &r->stages[i];
-        if (stage_waits(r, i) || (stage->behind && stage->next_batch != in->batch->id)) {
+        if (stage_waits(r, i) || stage->hold.held ||
+            (stage->behind && stage->next_batch != in->batch->id)) {
             stage->behind = true;
             continue;
         }
@@ -185,6 +189,9 @@ enum err_code turn_rejects(struct run *r, const struct turn_input *in, struct er
     }
     for (size_t i = 0; code == ERR_NONE && i < rejects->count; i++) {
         code = store_reject_add(r->store, in->batch->id, "", &rejects->items[i], err);
+    }
+    if (code == ERR_NONE) {
+        code = limits_count(r, in->source, NULL, (int64_t)rejects->count, err);
     }
     return code == ERR_NONE
                ? store_drift_add(r->store, in->source, in->batch->id, &in->decoded->drift, err)
@@ -274,7 +281,7 @@ static bool group_grow(struct run *r, struct turn_group *g) {
     if (g->count == TURN_PACKAGES_MAX || g->rows >= TURN_ROWS_MAX) {
         return false;
     }
-    struct package *next = channel_take(&r->channel, last->out.behind ? TURN_WAIT_US : 0);
+    struct package *next = limits_next_package(r, last->out.behind ? TURN_WAIT_US : 0);
     if (next == NULL) {
         return false;
     }

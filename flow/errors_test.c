@@ -202,6 +202,28 @@ static void contracts_are_strict(void **state) {
          "bytes"});
 }
 
+#define LIMIT(text)                                                                                \
+    HEAD "sources: {s: {type: file, path: x, columns: {k: text}, rejects: " text "}}\n"
+static void limits_are_strict(void **state) {
+    EXPECT(
+        {LIMIT("@5"), "'rejects' must be a map, not a single value"},
+        {LIMIT("{@mx: 5}"), "unknown key 'mx' in 'rejects'; did you mean 'max'?"},
+        {HEAD "sources: {s: {type: file, path: x, columns: {k: text}, @rejects: {of: 5}}}\n",
+         "'rejects' needs 'max': as many as may be open before it stops, such as 100 or 1%"},
+        {LIMIT("{max: @0}"), "'max' is a number of rejects from 1 to 1000000000, or a share such "
+                             "as 1%, not '0'"},
+        {LIMIT("{max: @0%}"), "'max' is a number of rejects from 1 to 1000000000, or a share such "
+                              "as 1%, not '0%'"},
+        {LIMIT("{max: @101%}"), "'max' is a number of rejects from 1 to 1000000000, or a share "
+                                "such as 1%, not '101%'"},
+        {LIMIT("{max: @nan%}"), "'max' is a number of rejects from 1 to 1000000000, or a share "
+                                "such as 1%, not 'nan%'"},
+        {LIMIT("{max: @'%'}"), "'max' is a number of rejects from 1 to 1000000000, or a share "
+                               "such as 1%, not '%'"},
+        {LIMIT("{max: 1%, of: @0}"), "'of' is a number of records from 1 to 1000000000, not '0'"},
+        {LIMIT("{max: @6, of: 5}"), "'max' can never be reached: 6 rejects of the last 5 records"});
+}
+
 static void tables_are_strict(void **state) {
     EXPECT(
         {HEAD "tables: {@Batch: {key: [k], columns: {k: int64}}}\n",
@@ -399,6 +421,7 @@ int main(void) {
         cmocka_unit_test(sources_are_strict),
         cmocka_unit_test(a_secret_is_not_printed),
         cmocka_unit_test(contracts_are_strict),
+        cmocka_unit_test(limits_are_strict),
         cmocka_unit_test(tables_are_strict),
         cmocka_unit_test(a_transform_does_one_thing),
         cmocka_unit_test(names_lead_to_what_the_kind_needs),

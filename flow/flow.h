@@ -17,6 +17,17 @@
 #define FLOW_NAME_BYTES_MAX                                                                        \
     64 /* names match [A-Za-z_][A-Za-z0-9_-]*, tables and columns without '-'; '_plumb' is ours */
 
+/* How many rejects may be open before the stage stops; `max` 0: there is no limit. */
+#define FLOW_LIMIT_MAX    INT64_C(1000000000)
+#define FLOW_LIMIT_OF     INT64_C(10000) /* records a share is a share of, unless told */
+#define FLOW_LIMIT_OF_MAX INT64_C(1000000000)
+struct flow_limit {
+    int64_t max;         /* reached when so many are open ... */
+    int64_t of;          /* ... among the last `of` records; 0: among all */
+    const char *percent; /* as it was written; NULL: max was a number */
+    const struct node *node;
+};
+
 struct flow_source {
     const char *name;
     const struct component *component;
@@ -26,6 +37,7 @@ struct flow_source {
     const struct flow_stream *streams;
     size_t stream_count;
     const struct stream *specs; /* [stream_count], as the component gave them */
+    struct flow_limit rejects;  /* of decoding */
     const struct node *node;
 };
 
@@ -83,8 +95,9 @@ struct flow_transform {
     size_t latest_by_count;
     const char *delete_when; /* map: predicate over the SELECT's columns, or NULL */
     const struct node *delete_when_node;
-    bool many;                /* map: one record may give several rows */
-    const struct flow_on *on; /* derive */
+    bool many;                 /* map: one record may give several rows */
+    struct flow_limit rejects; /* map */
+    const struct flow_on *on;  /* derive */
     size_t on_count;
     /* derive: the columns of `changed`, as indexes into into->schema. All are key columns of into;
      * every on[i] gives that many columns, in this order. */

@@ -50,6 +50,8 @@ MUST_CHECK enum err_code transforms_load(struct loader *l, const struct node *se
 /* on: of a derive (flow/on.c). */
 MUST_CHECK enum err_code on_load(struct loader *l, struct flow_transform *t, const struct node *n,
                                  struct err *err);
+/* rejects: of a source or a map (flow/limits.c). */
+MUST_CHECK enum err_code limit_load(const struct node *n, struct flow_limit *out, struct err *err);
 /* SQL where n stands: the text itself, or the file it names (flow/sql_file.c). */
 MUST_CHECK enum err_code sql_load(struct loader *l, const struct node *n, const char **out,
                                   const struct node **out_node, struct err *err);

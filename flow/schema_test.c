@@ -68,8 +68,8 @@ static void the_schema_has_each_component_once(void **state) {
 
 static void the_schema_knows_every_key_of_a_transform(void **state) {
     (void)state;
-    static const char *const keys[] = {"from", "into", "on",  "latest_by", "delete_when",
-                                       "many", "sql",  "sum", "derive"};
+    static const char *const keys[] = {"from", "into",    "on",  "latest_by", "delete_when",
+                                       "many", "rejects", "sql", "sum",       "derive"};
     struct schema_text s;
     make(&s);
     const struct json_value *properties =

@@ -305,14 +305,15 @@ static enum err_code find_component(const struct loader *l, const struct node *n
     return read_unknown(type, "type of source", type->text, names, count, err);
 }
 
-/* type, columns and the names of a table's options, NULL-terminated. */
+/* type, columns, rejects and the names of a table's options, NULL-terminated. */
 static const char *const *handled_names(struct arena *arena, const struct option *options,
                                         size_t count) {
-    const char **names = arena_new(arena, (count + 3) * sizeof *names);
+    const char **names = arena_new(arena, (count + 4) * sizeof *names);
     names[0] = "type";
     names[1] = "columns";
+    names[2] = "rejects";
     for (size_t i = 0; i < count; i++) {
-        names[i + 2] = option_name(&options[i]);
+        names[i + 3] = option_name(&options[i]);
     }
     return names;
 }
@@ -384,6 +385,10 @@ static enum err_code read_source(struct loader *l, const struct node *n, struct 
     code = find_component(l, n, &s->component, err);
     if (code == ERR_NONE) {
         code = read_options(l, n, s, err);
+    }
+    const struct node *rejects = node_get(n, "rejects");
+    if (code == ERR_NONE && rejects != NULL) {
+        code = limit_load(rejects, &s->rejects, err);
     }
     if (code != ERR_NONE) {
         return code;

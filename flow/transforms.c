@@ -19,8 +19,8 @@ static const struct key_use uses[] = {
     {"from", MAP | SUM},  {"into", MAP | SUM | DERIVE},
     {"on", DERIVE},       {"latest_by", MAP},
     {"delete_when", MAP}, {"many", MAP},
-    {"sql", MAP},         {"sum", SUM},
-    {"derive", DERIVE},
+    {"rejects", MAP},     {"sql", MAP},
+    {"sum", SUM},         {"derive", DERIVE},
 };
 
 static const char *const kind_names[] = {
@@ -132,6 +132,7 @@ static enum err_code read_map_keys(struct loader *l, const struct node *n, struc
     const struct node *latest_by = node_get(n, "latest_by");
     const struct node *delete_when = node_get(n, "delete_when");
     const struct node *many = node_get(n, "many");
+    const struct node *rejects = node_get(n, "rejects");
     enum err_code code = graph_find_stream(l, from, &t->stream, err);
     if (code == ERR_NONE) {
         t->source = t->stream->source;
@@ -151,6 +152,9 @@ static enum err_code read_map_keys(struct loader *l, const struct node *n, struc
     }
     if (code == ERR_NONE && many != NULL) {
         code = read_bool(many, &t->many, err);
+    }
+    if (code == ERR_NONE && rejects != NULL) {
+        code = limit_load(rejects, &t->rejects, err);
     }
     if (code == ERR_NONE && t->many) {
         code = check_auto_key(t, many, err);

@@ -96,6 +96,21 @@ static void judge_transforms(const struct json_value *status, int64_t now_us, st
     }
 }
 
+/* What has stopped at its limit of rejects stays so until a person does something: told at once. */
+static void judge_limits(const struct json_value *status, struct health *h) {
+    for (const struct json_value *l = list_of(status, "limits"); l != NULL; l = l->next) {
+        const struct str way = text_of(l, "way"); /* only what has stopped needs one */
+        if (way.len > 0) {
+            char subject[SUBJECT_BYTES];
+            const struct str name = text_of(l, "stage");
+            subject_of(str_equal_c(text_of(l, "kind"), "source") ? "source " : "transform ", name,
+                       subject);
+            find_problem(h, subject, "stopped at its limit of %lld rejects: %.*s",
+                         (long long)number_of(l, "max"), STR_FMT(way));
+        }
+    }
+}
+
 /* A map with batches before it whose mark stands still. */
 static void judge_marks(const struct json_value *status, int64_t now_us, struct health *h) {
     for (const struct json_value *m = list_of(status, "marks"); m != NULL; m = m->next) {
@@ -120,6 +135,7 @@ void health_judge(const struct json_value *status, const struct pulse *pulse, st
         judge_troubles(status, pulse->now_us, out);
         judge_transforms(status, pulse->now_us, out);
         judge_marks(status, pulse->now_us, out);
+        judge_limits(status, out);
     }
 }
 

@@ -87,6 +87,19 @@ static void test_a_mark_must_move_only_while_batches_wait(void **state) {
          &beating, "transform t", "6 batches behind on 'p'");
 }
 
+static void test_what_stopped_at_its_limit_is_told_at_once(void **state) {
+    (void)state;
+    is_well("{\"limits\":[{\"stage\":\"s\",\"kind\":\"source\",\"open\":4,\"max\":5,"
+            "\"stopped\":false,\"way\":null}]}",
+            &beating);
+    says("{\"limits\":[{\"stage\":\"s\",\"kind\":\"source\",\"open\":5,\"max\":5,\"stopped\":"
+         "true,\"way\":\"mend it\"}]}",
+         &beating, "source s", "limit of 5 rejects: mend it");
+    says("{\"limits\":[{\"stage\":\"t\",\"kind\":\"map\",\"open\":5,\"max\":5,\"stopped\":true,"
+         "\"way\":\"mend it\"}]}",
+         &beating, "transform t", "limit of 5 rejects: mend it");
+}
+
 static void test_findings_have_a_limit(void **state) {
     (void)state;
     static struct health h;
@@ -108,6 +121,7 @@ int main(void) {
         cmocka_unit_test(test_a_trouble_counts_when_it_lasts),
         cmocka_unit_test(test_a_transform_that_waits_is_told),
         cmocka_unit_test(test_a_mark_must_move_only_while_batches_wait),
+        cmocka_unit_test(test_what_stopped_at_its_limit_is_told_at_once),
         cmocka_unit_test(test_findings_have_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

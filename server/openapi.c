@@ -16,7 +16,7 @@ static const struct fixed_path paths[] = {
     {"/api/v1/tables", "Tables with their columns and keys.", {NULL}},
     {"/api/v1/rejects",
      "Rows set aside, newest first.",
-     {"source", "transform", "reason", "limit", "before"}},
+     {"source", "transform", "reason", "state", "limit", "before"}},
     {"/api/v1/rejects/{id}", "One of them with its raw record, cut at the fault.", {NULL}},
     {"/api/v1/batches",
      "Staged batches, newest first.",

@@ -7,24 +7,40 @@
 
 #define RAW_BYTES_MAX ((size_t)256 << 10) /* of each piece */
 
-static const struct listing_column columns[] = {
-    {"id", LISTING_NUMBER},        {"source", LISTING_TEXT},   {"partition", LISTING_TEXT},
-    {"batch", LISTING_NUMBER},     {"record", LISTING_NUMBER}, {"transform", LISTING_TEXT},
-    {"reason", LISTING_TEXT},      {"column", LISTING_TEXT},   {"byte_offset", LISTING_NUMBER},
-    {"message", LISTING_TEXT},     {"version", LISTING_TEXT},  {"at", LISTING_TIME},
-    {"taken_back", LISTING_NUMBER}};
+static const struct listing_column columns[] = {{"id", LISTING_NUMBER},
+                                                {"source", LISTING_TEXT},
+                                                {"partition", LISTING_TEXT},
+                                                {"batch", LISTING_NUMBER},
+                                                {"record", LISTING_NUMBER},
+                                                {"transform", LISTING_TEXT},
+                                                {"reason", LISTING_TEXT},
+                                                {"column", LISTING_TEXT},
+                                                {"byte_offset", LISTING_NUMBER},
+                                                {"message", LISTING_TEXT},
+                                                {"version", LISTING_TEXT},
+                                                {"at", LISTING_TIME},
+                                                {"taken_back", LISTING_NUMBER},
+                                                {"state", LISTING_TEXT},
+                                                {"discarded", LISTING_TIME},
+                                                {"discarded_by", LISTING_TEXT},
+                                                {"discarded_because", LISTING_TEXT}};
 
+#define REJECT_STATE                                                                               \
+    "CASE WHEN r.taken_back_by IS NOT NULL THEN 'taken back' WHEN r.discarded_us IS NOT NULL "     \
+    "THEN 'discarded' ELSE 'open' END"
 #define REJECT_FIELDS                                                                              \
     "SELECT r.id, p.source, p.name, b.seq, b.first_record + r.pos, nullif(r.transform, ''), "      \
     "r.reason, r.column_name, r.byte_offset, r.message, r.version, r.created_us, "                 \
-    "r.taken_back_by IS NOT NULL FROM _plumb_rejects r JOIN _plumb_batches b ON b.id = r.batch "   \
+    "r.taken_back_by IS NOT NULL, " REJECT_STATE                                                   \
+    ", r.discarded_us, r.discarded_by, r.discarded_because FROM _plumb_rejects r JOIN "            \
+    "_plumb_batches b ON b.id = r.batch "                                                          \
     "JOIN _plumb_partitions p ON p.id = b.partition "
 
 enum err_code route_rejects(struct request *r, struct reply *reply, struct err *err) {
     struct listing l = {REJECT_FIELDS
                         "WHERE r.id < ?1 AND (?2 IS NULL OR p.source = ?2) AND (?3 IS NULL OR "
-                        "r.transform = ?3) AND (?4 IS NULL OR r.reason = ?4) ORDER BY r.id DESC "
-                        "LIMIT ?5",
+                        "r.transform = ?3) AND (?4 IS NULL OR r.reason = ?4) AND (?5 = 'all' OR "
+                        "?5 = " REJECT_STATE ") ORDER BY r.id DESC LIMIT ?6",
                         columns,
                         ARRAY_COUNT(columns),
                         {{0}},
@@ -42,6 +58,8 @@ enum err_code route_rejects(struct request *r, struct reply *reply, struct err *
     listing_bind_text(&l, request_get(r, "source"));
     listing_bind_text(&l, request_get(r, "transform"));
     listing_bind_text(&l, request_get(r, "reason"));
+    const struct str state = request_get(r, "state");
+    listing_bind_text(&l, state.ptr != NULL ? state : STR("open"));
     listing_bind_number(&l, limit);
     return listing_reply(&l, r, reply, err);
 }

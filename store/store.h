@@ -186,13 +186,17 @@ MUST_CHECK enum err_code store_ledger_add(struct store *s, int64_t batch, const 
 /* transform "" means decoding. Replaces an entry for the same record and transform. */
 MUST_CHECK enum err_code store_reject_add(struct store *s, int64_t batch, const char *transform,
                                           const struct reject *r, struct err *err);
-/* A person's decision that rejects need no mending: kept, no longer counted as open. Either the one
- * with this id (INPUT when no open reject has it), or all open ones that the rest means. */
+/* A person's decision that rejects need no mending (store/rejects.c): kept, no longer counted as
+ * open. Either those with these ids (all of them, or INPUT when one of them is not open), or all open
+ * ones that the rest means. Outside of a transaction. */
 struct store_discard {
-    int64_t id;            /* 0: not by id */
+    const int64_t *ids;
+    size_t id_count;       /* 0: not by id */
+    const char *source;    /* NULL: any */
     const char *reason;    /* NULL: any */
     const char *transform; /* NULL: any; "": decoding */
     const char *because;
+    const char *by; /* who */
 };
 MUST_CHECK enum err_code store_rejects_discard(struct store *s, const struct store_discard *d,
                                                int64_t *count, struct err *err);
@@ -207,6 +211,14 @@ MUST_CHECK enum err_code store_drift_add(struct store *s, const struct flow_sour
  * again. */
 MUST_CHECK enum err_code store_trouble_set(struct store *s, const char *source,
                                            const char *partition, const struct err *trouble,
+                                           struct err *err);
+
+/* ---- limits of rejects (store/limits.c) ---- */
+/* How many rejects of a source's decoding (transform NULL) or of a map count towards its limit: those
+ * that are open, among the last limit->of records it was given if the limit says so. Never more than
+ * limit->max, with which it is reached. */
+MUST_CHECK enum err_code store_limit_count(struct store *s, const struct flow_source *source,
+                                           const struct flow_transform *transform, int64_t *out,
                                            struct err *err);
 
 /* ---- transforms: definition and state ---- */

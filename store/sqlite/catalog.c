@@ -51,7 +51,7 @@ static const char system_tables[] =
     "CREATE TABLE IF NOT EXISTS _plumb_rejects(id INTEGER PRIMARY KEY, batch INTEGER NOT NULL, "
     "pos INTEGER NOT NULL, transform TEXT NOT NULL, reason TEXT NOT NULL, column_name TEXT, "
     "byte_offset INTEGER, message TEXT NOT NULL, version TEXT NOT NULL, created_us INTEGER NOT "
-    "NULL, taken_back_by INTEGER, discarded_us INTEGER, discarded_because TEXT, "
+    "NULL, taken_back_by INTEGER, discarded_us INTEGER, discarded_because TEXT, discarded_by TEXT, "
     "UNIQUE(batch, pos, transform)) STRICT;"
     "CREATE TABLE IF NOT EXISTS _plumb_fields(source TEXT NOT NULL, path TEXT NOT NULL, "
     "declared INTEGER NOT NULL, kinds INTEGER NOT NULL, records INTEGER NOT NULL, first_batch "

@@ -231,40 +231,6 @@ enum err_code store_drift_add(struct store *s, const struct flow_source *source,
     return code;
 }
 
-enum err_code store_rejects_discard(struct store *s, const struct store_discard *d, int64_t *count,
-                                    struct err *err) {
-    struct store_statement *st = NULL;
-    enum err_code code = store_prepare(
-        s,
-        "UPDATE _plumb_rejects SET discarded_us = ?1, discarded_because = ?2 WHERE discarded_us IS "
-        "NULL AND taken_back_by IS NULL AND (?3 = 0 OR id = ?3) AND (?4 IS NULL OR reason = ?4) "
-        "AND (?5 IS NULL OR transform = ?5)",
-        &st, err);
-    if (code != ERR_NONE) {
-        return code;
-    }
-    store_bind_i64(st, 1, clock_now_us());
-    store_bind_str(st, 2, str_of(d->because));
-    store_bind_i64(st, 3, d->id);
-    const char *const texts[] = {d->reason, d->transform};
-    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
-        if (texts[i] != NULL) {
-            store_bind_str(st, (int)i + 4, str_of(texts[i]));
-        } else {
-            store_bind_null(st, (int)i + 4);
-        }
-    }
-    code = store_run(st, count, err);
-    store_statement_free(st);
-    if (code == ERR_NONE && d->id != 0 && *count == 0) {
-        return err_set(err, ERR_INPUT,
-                       "there is no open reject %lld; `plumb rejects list` has the "
-                       "numbers",
-                       (long long)d->id);
-    }
-    return code;
-}
-
 /* ---- troubles and transforms ---- */
 
 enum err_code store_trouble_set(struct store *s, const char *source, const char *partition,

@@ -82,7 +82,8 @@ static const char *const fixed_sql[FIXED_COUNT] = {
         "version = excluded.version, "
         /* what a person decided holds for this reason only */
         "discarded_us = CASE WHEN reason = excluded.reason THEN discarded_us END, "
-        "discarded_because = CASE WHEN reason = excluded.reason THEN discarded_because END",
+        "discarded_because = CASE WHEN reason = excluded.reason THEN discarded_because END, "
+        "discarded_by = CASE WHEN reason = excluded.reason THEN discarded_by END",
     [FIXED_FIELD_GET] = "SELECT kinds FROM _plumb_fields WHERE source = ?1 AND path = ?2",
     [FIXED_FIELD_SET] = "INSERT INTO _plumb_fields(source, path, declared, kinds, records, "
                         "first_batch, last_batch) "

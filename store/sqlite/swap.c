@@ -385,7 +385,7 @@ static enum err_code swap_accounts(struct swap *w, struct err *err) {
 static enum err_code swap_rejects(struct swap *w, struct err *err) {
 #define REJECT_COLUMNS                                                                             \
     "batch, pos, transform, reason, column_name, byte_offset, message, version, created_us, "      \
-    "taken_back_by, discarded_us, discarded_because"
+    "taken_back_by, discarded_us, discarded_because, discarded_by"
     AUTO_BUF sources = BUF_INIT(BUF_TEXT_MAX);
     for (size_t i = 0; i < w->built->transform_count; i++) {
         const struct flow_source *source = w->built->transforms[i].source;
@@ -398,7 +398,8 @@ static enum err_code swap_rejects(struct swap *w, struct err *err) {
         mem_printf(
             /* What a person discarded stays so while it is rejected again for the same reason. */
             "UPDATE " ASIDE "._plumb_rejects AS a SET discarded_us = m.discarded_us, "
-            "discarded_because = m.discarded_because FROM main._plumb_rejects m WHERE m.batch = "
+            "discarded_because = m.discarded_because, discarded_by = m.discarded_by FROM "
+            "main._plumb_rejects m WHERE m.batch = "
             "a.batch AND m.pos = a.pos AND m.transform = a.transform AND m.reason = a.reason AND "
             "m.discarded_us IS NOT NULL;"
             "DELETE FROM main._plumb_rejects WHERE transform IN (%s) OR (transform = '' AND batch "

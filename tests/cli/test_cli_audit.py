@@ -111,13 +111,13 @@ FAULTS = {
                                   "DELETE FROM _plumb_rejects WHERE transform = 'events' AND batch = 1"),
     "a reject came from nowhere": ("rejects", "kept are 2",
                                    "INSERT INTO _plumb_rejects SELECT 900, batch, 7, transform, reason, NULL, NULL, '', "
-                                   "version, 0, NULL, NULL, NULL FROM _plumb_rejects WHERE transform = '' AND batch = 1"),
+                                   "version, 0, NULL, NULL, NULL, NULL FROM _plumb_rejects WHERE transform = '' AND batch = 1"),
     "a reject points past its batch": ("rejects", "has no record at 10",
                                        "UPDATE _plumb_rejects SET pos = 10 WHERE transform = '' AND batch = 1"),
     "a reject of no batch": ("rejects", "its batch is not there",
-                             "INSERT INTO _plumb_rejects VALUES (901, 77, 0, '', 'type', NULL, NULL, '', '', 0, NULL, NULL, NULL)"),
+                             "INSERT INTO _plumb_rejects VALUES (901, 77, 0, '', 'type', NULL, NULL, '', '', 0, NULL, NULL, NULL, NULL)"),
     "a reject of no ledger line": ("rejects", "has no ledger line",
-                                   "INSERT INTO _plumb_rejects VALUES (902, 1, 5, 'other', 'type', NULL, NULL, '', '', 0, NULL, NULL, NULL)"),
+                                   "INSERT INTO _plumb_rejects VALUES (902, 1, 5, 'other', 'type', NULL, NULL, '', '', 0, NULL, NULL, NULL, NULL)"),
     "a row got lost in a map": ("ledger", "9 rows in, but 7 records out",
                                 "UPDATE _plumb_ledger SET records_out = 7 WHERE batch = 1"),
     "a row got lost on its way into the table": ("ledger", "8 rows out, but 7 inserted",
@@ -180,7 +180,7 @@ def test_the_text_names_the_place_and_what_is_off(plumb, flow):
 
 
 def test_one_check_lists_at_most_a_hundred_findings_and_counts_all(plumb, flow):
-    rows = ", ".join(f"({1000 + i}, {2000 + i}, 0, '', 'type', NULL, NULL, '', '', 0, NULL, NULL, NULL)" for i in range(150))
+    rows = ", ".join(f"({1000 + i}, {2000 + i}, 0, '', 'type', NULL, NULL, '', '', 0, NULL, NULL, NULL, NULL)" for i in range(150))
     change(flow, f"INSERT INTO _plumb_rejects VALUES {rows}")
     code, facts = audit(plumb, flow)
     rejects = [check for check in facts["checks"] if check["check"] == "rejects"][0]

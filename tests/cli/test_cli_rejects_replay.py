@@ -1,6 +1,8 @@
 """plumb rejects replay: after the SQL or the contract was mended, the tables are those of a run that had it right from the
 start, a later record of the same key included, and only what is still wrong is still rejected."""
 import json
+import os
+import pwd
 import re
 import shutil
 
@@ -155,10 +157,35 @@ def test_discarded_rejects_are_kept_and_not_open(plumb, place):
     assert one not in {row["id"] for row in listed(plumb, place)}
     again = plumb.run("rejects", "discard", place, one, "--because", "twice")
     assert again.code == 1 and f"no open reject {one}" in again.stderr
-    assert rows_of(place / "r.db", "SELECT id, discarded_because FROM _plumb_rejects WHERE discarded_us > 0") == [(one, "a test order")]
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    assert rows_of(place / "r.db", "SELECT id, discarded_because, discarded_by FROM _plumb_rejects WHERE discarded_us > 0") == [(one, "a test order", user)]
     before = sum(r["rows"] for r in json.loads(plumb.ok("status", place, "--json").stdout)["rejects"])
     assert before == sum(rejects(place).values()) - 1
     assert plumb.run("audit", place).code == 0
+
+
+def test_several_are_discarded_together_or_not_at_all(plumb, place):
+    ids = [row["id"] for row in listed(plumb, place)][:3]
+    refused = plumb.run("rejects", "discard", place, *ids, 999999, "--because", "typo")
+    assert refused.code == 1 and "no open reject 999999" in refused.stderr
+    assert plumb.run("rejects", "discard", place, ids[0], ids[0], "--because", "twice").code == 2
+    assert rows_of(place / "r.db", "SELECT count(*) FROM _plumb_rejects WHERE discarded_us > 0") == [(0,)]
+    done = json.loads(plumb.ok("rejects", "discard", place, *ids, "--because", "test orders", "--by", "Ada", "--json").stdout)
+    assert done == {"discarded": 3, "by": "Ada"}
+    kept = {row["id"]: row for row in listed(plumb, place, "--all")}
+    assert {i for i, row in kept.items() if row["state"] == "discarded"} == set(ids)
+    assert all((kept[i]["discarded_by"], kept[i]["discarded_because"]) == ("Ada", "test orders") and kept[i]["discarded"] for i in ids)
+    assert set(kept) - set(ids) == {row["id"] for row in listed(plumb, place)}
+    groups = json.loads(plumb.ok("rejects", place, "--all", "--json").stdout)["groups"]
+    assert {g["state"] for g in groups} == {"open", "discarded"} and sum(g["rows"] for g in groups if g["state"] == "discarded") == 3
+    assert "test orders" in plumb.ok("rejects", place, "--all").stdout
+
+
+def test_discard_by_source_leaves_other_sources_alone(plumb, place):
+    plumb.ok("rejects", "discard", place, "--source", "other", "--because", "known")
+    assert rows_of(place / "r.db", "SELECT DISTINCT transform FROM _plumb_rejects WHERE discarded_us > 0") == [("other",)]
+    assert {row["source"] for row in listed(plumb, place)} == {"orders"}
+    assert plumb.run("rejects", place, "--source", "oders").code == 2
 
 
 def test_discarded_stays_discarded_through_a_replay_while_the_reason_is_the_same(plumb, place):
@@ -168,8 +195,8 @@ def test_discarded_stays_discarded_through_a_replay_while_the_reason_is_the_same
     write(place, STRICT, MENDED)
     assert replayed(plumb, place)["rejects_left"] == 1
     plumb.ok("replay", place)
-    kept = rows_of(place / "r.db", "SELECT transform, count(*), count(discarded_us) FROM _plumb_rejects GROUP BY 1")
-    assert kept == [("", count[""], count[""]), ("other", 1, 0)]
+    kept = rows_of(place / "r.db", "SELECT transform, count(*), count(discarded_us), count(discarded_by) FROM _plumb_rejects GROUP BY 1")
+    assert kept == [("", count[""], count[""], count[""]), ("other", 1, 0, 0)]
     assert plumb.run("audit", place).code == 0
 
 

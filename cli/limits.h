@@ -1,0 +1,15 @@
+/* Limits of rejects, as the store has them: what has stopped, and the way to go on. */
+#ifndef PLUMB_CLI_LIMITS_H
+#define PLUMB_CLI_LIMITS_H
+
+#include "cli/facts.h"
+#include "cli/opened.h"
+
+/* One row a limit: stage, kind ("source", "map"), open, max, of, share, stopped, way. */
+#define LIMIT_COLUMNS 8
+extern const struct fact_column limit_columns[LIMIT_COLUMNS];
+MUST_CHECK enum err_code limits_collect(const struct opened *o, struct facts *out, struct err *err);
+/* Those that are reached, with what to do; nothing when there are none. */
+void limits_show(const struct facts *f, struct output *o);
+
+#endif
