@@ -146,7 +146,7 @@ def test_the_text_says_how_many_are_left_and_what_changed(plumb, place):
 # ---- discard ----
 
 def listed(plumb, place, *options):
-    return json.loads(plumb.ok("rejects", "list", place, "--json", *options).stdout)["rows"]
+    return json.loads(plumb.ok("rejects", "list", place, "--json", "--limit", 1000, *options).stdout)["rows"]
 
 
 def test_discarded_rejects_are_kept_and_not_open(plumb, place):
