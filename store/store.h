@@ -27,7 +27,7 @@ enum store_mode {
     STORE_SCRATCH  /* in memory, for checking a flow's SQL */
 };
 
-#define STORE_VERSION         3
+#define STORE_VERSION         4
 #define STORE_CACHE_BYTES     ((int64_t)32 << 20)
 #define STORE_BUSY_TIMEOUT_MS 5000
 
