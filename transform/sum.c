@@ -3,13 +3,16 @@
  * The queue holds the rows of the input table that came (+1) and went (-1). The flow's SELECT runs
  * over both sides; the signed amounts are added up per key into a temporary table (the delta),
  * which is then added to the table. `_n` counts the contributions to a key; when it reaches zero
- * nothing is left of the key and it is deleted. */
+ * nothing is left of the key and it is deleted. Where nothing went, as while events arrive, the
+ * delta is left out: the amounts are added to the table as they are summed up. */
 #include "transform/internal.h"
 
 enum slot {
     SUM_CLEAR,
     SUM_DELTA,
     SUM_ADD,
+    SUM_WENT,   /* whether anything went, or all came */
+    SUM_DIRECT, /* all came: no delta is needed */
     SUM_NEGATIVE,
     SUM_DELETE,
     SUM_EMPTY, /* the whole queue: SQLite drops its pages at once */
@@ -101,6 +104,45 @@ static void delta_is_something(struct buf *out, const struct flow_table *into) {
     }
 }
 
+/* What is added to a key that is there already. */
+static void sql_added(struct buf *out, const struct flow_table *into) {
+    sql_conflict(out, into);
+    for (size_t i = 0; i < into->schema.count; i++) {
+        if (!sql_is_in(into->key, into->key_count, i)) {
+            const struct column *c = &into->schema.columns[i];
+            buf_addf(out, "\"%s\" = %s(t.\"%s\", excluded.\"%s\"), ", c->name,
+                     c->type == TYPE_INT256 ? "i256_add" : "_plumb_iadd", c->name, c->name);
+        }
+    }
+    buf_adds(out, "\"_n\" = t.\"_n\" + excluded.\"_n\"");
+}
+
+static enum err_code direct_prepare(struct store *s, struct transform *t, struct err *err) {
+    const struct flow_table *into = t->def->into;
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    buf_addf(&sql,
+             "SELECT EXISTS (SELECT 1 FROM \"_plumb_q_%s\" WHERE \"_sign\" < 0 AND rowid <= ?1)",
+             t->def->name);
+    enum err_code code = transform_prepare(s, t, SUM_WENT, buf_c(&sql), err);
+    buf_clear(&sql);
+    buf_addf(&sql, "INSERT INTO \"%s\" AS t (", into->name);
+    sql_names(&sql, &into->schema, into->key, into->key_count, "");
+    for (size_t i = 0; i < into->schema.count; i++) {
+        if (!sql_is_in(into->key, into->key_count, i)) {
+            buf_addf(&sql, ", \"%s\"", into->schema.columns[i].name);
+        }
+    }
+    buf_adds(&sql, ", \"_n\") SELECT ");
+    sql_names(&sql, &into->schema, into->key, into->key_count, "");
+    amounts_signed(&sql, into);
+    buf_adds(&sql, ", count(*) FROM (");
+    side(&sql, t, 1);
+    buf_adds(&sql, ") WHERE true GROUP BY ");
+    sql_names(&sql, &into->schema, into->key, into->key_count, "");
+    sql_added(&sql, into);
+    return code == ERR_NONE ? transform_prepare(s, t, SUM_DIRECT, buf_c(&sql), err) : code;
+}
+
 static enum err_code add_prepare(struct store *s, struct transform *t, struct err *err) {
     const struct flow_table *into = t->def->into;
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
@@ -110,15 +152,7 @@ static enum err_code add_prepare(struct store *s, struct transform *t, struct er
     sql_all_names(&sql, &into->schema, "d.");
     buf_addf(&sql, ", d.\"_n\" FROM temp.\"_plumb_delta_%s\" AS d WHERE ", t->def->name);
     delta_is_something(&sql, into);
-    sql_conflict(&sql, into);
-    for (size_t i = 0; i < into->schema.count; i++) {
-        if (!sql_is_in(into->key, into->key_count, i)) {
-            const struct column *c = &into->schema.columns[i];
-            buf_addf(&sql, "\"%s\" = %s(t.\"%s\", excluded.\"%s\"), ", c->name,
-                     c->type == TYPE_INT256 ? "i256_add" : "_plumb_iadd", c->name, c->name);
-        }
-    }
-    buf_adds(&sql, "\"_n\" = t.\"_n\" + excluded.\"_n\"");
+    sql_added(&sql, into);
     enum err_code code = transform_prepare(s, t, SUM_ADD, buf_c(&sql), err);
     if (code != ERR_NONE) {
         return code;
@@ -157,24 +191,19 @@ static enum err_code add_prepare(struct store *s, struct transform *t, struct er
 
 enum err_code sum_prepare(struct store *s, struct transform *t, struct err *err) {
     enum err_code code = delta_prepare(s, t, err);
+    if (code == ERR_NONE) {
+        code = direct_prepare(s, t, err);
+    }
     return code == ERR_NONE ? add_prepare(s, t, err) : code;
 }
 
-enum err_code sum_apply(struct transform *t, bool *more, struct err *err) {
-    int64_t first = 0;
-    int64_t last = 0;
-    enum err_code code = transform_query_i64(t, SUM_FIRST, &first, err);
-    if (code == ERR_NONE) {
-        code = transform_query_i64(t, SUM_LAST, &last, err);
-    }
-    *more = last - first >= SUM_ROWS_MAX;
-    store_bind_i64(t->statements[SUM_DELTA], 1, *more ? first + SUM_ROWS_MAX - 1 : last);
-    store_bind_i64(t->statements[SUM_TAKEN], 1, first + SUM_ROWS_MAX - 1);
+/* Something went: contributions may run out. */
+static enum err_code apply_delta(struct transform *t, struct err *err) {
     static const enum slot before[] = {SUM_CLEAR, SUM_DELTA, SUM_ADD};
+    enum err_code code = ERR_NONE;
     for (size_t i = 0; code == ERR_NONE && i < ARRAY_COUNT(before); i++) {
         code = store_run(t->statements[before[i]], NULL, err);
     }
-    sql_explain(t->def, err);
     int64_t negative = 0;
     if (code == ERR_NONE) {
         code = transform_query_i64(t, SUM_NEGATIVE, &negative, err);
@@ -186,9 +215,30 @@ enum err_code sum_apply(struct transform *t, bool *more, struct err *err) {
                        "hand; rebuild it with `plumb replay`",
                        (long long)negative, t->def->into->name);
     }
+    return code == ERR_NONE ? store_run(t->statements[SUM_DELETE], NULL, err) : code;
+}
+
+enum err_code sum_apply(struct transform *t, bool *more, struct err *err) {
+    int64_t first = 0;
+    int64_t last = 0;
+    enum err_code code = transform_query_i64(t, SUM_FIRST, &first, err);
     if (code == ERR_NONE) {
-        code = store_run(t->statements[SUM_DELETE], NULL, err);
+        code = transform_query_i64(t, SUM_LAST, &last, err);
     }
+    *more = last - first >= SUM_ROWS_MAX;
+    int64_t until = *more ? first + SUM_ROWS_MAX - 1 : last;
+    static const enum slot up_to[] = {SUM_WENT, SUM_DELTA, SUM_DIRECT, SUM_TAKEN};
+    for (size_t i = 0; i < ARRAY_COUNT(up_to); i++) {
+        store_bind_i64(t->statements[up_to[i]], 1, until);
+    }
+    int64_t went = 0;
+    if (code == ERR_NONE) {
+        code = transform_query_i64(t, SUM_WENT, &went, err);
+    }
+    if (code == ERR_NONE) {
+        code = went != 0 ? apply_delta(t, err) : store_run(t->statements[SUM_DIRECT], NULL, err);
+    }
+    sql_explain(t->def, err);
     return code == ERR_NONE ? store_run(t->statements[*more ? SUM_TAKEN : SUM_EMPTY], NULL, err)
                             : code;
 }
