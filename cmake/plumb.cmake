@@ -1,5 +1,6 @@
 # plumb_library(NAME SOURCES a.c ... DEPS lib ...): a static library of one folder.
 # plumb_test(NAME SOURCE DEPS ...): a cmocka test program run by ctest; NAME is folder_module.
+# plumb_postgres_test(NAME SOURCE DEPS ...): one that is given a PostgreSQL of its own, PLUMB_TEST_POSTGRES; without one it skips.
 # plumb_program(NAME SOURCES ... DEPS ...): an executable.
 
 function(plumb_flags target)
@@ -28,11 +29,16 @@ endfunction()
 function(plumb_test name source)
     cmake_parse_arguments(T "" "" "DEPS" ${ARGN})
     plumb_program(${name}_test SOURCES ${source} DEPS ${T_DEPS} PkgConfig::CMOCKA)
-    add_test(NAME ${name} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+    add_test(NAME ${name} COMMAND ${PLUMB_TEST_LAUNCHER} $<TARGET_FILE:${name}_test> WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
     # Far above what any takes, on a busy machine too; sanitizers are some ten times slower.
     set(seconds_max 300)
     if(PLUMB_SANITIZE)
         set(seconds_max 1500)
     endif()
     set_tests_properties(${name} PROPERTIES TIMEOUT ${seconds_max} ENVIRONMENT "CMOCKA_MESSAGE_OUTPUT=STDOUT")
+endfunction()
+
+function(plumb_postgres_test name source)
+    set(PLUMB_TEST_LAUNCHER /usr/bin/python3 ${CMAKE_SOURCE_DIR}/tests/postgres/server.py)
+    plumb_test(${name} ${source} ${ARGN})
 endfunction()
