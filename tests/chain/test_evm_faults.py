@@ -33,7 +33,7 @@ def test_a_good_node_with_forks(plumb, tmp_path):
 
 
 # Faults of single calls are rarer than those of requests: a request may hold a hundred calls.
-OF_CALLS = ("null_block", "rate_item", "passing_error", "receipts_late", "error_text", "null_logs")
+OF_CALLS = ("null_block", "rate_item", "passing_error", "error_text", "null_logs")
 # Compression is not asked for on this machine.
 OFTEN = [fault for fault in SHARES if fault != "gzip"]
 

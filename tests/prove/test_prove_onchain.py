@@ -15,7 +15,7 @@ def test_flows_onchain_gives_the_same_tables_in_every_way(plumb, tmp_path):
     flow = onchainlib.make_flow(tmp_path / "flow")
     env = {"ONCHAIN_LOGS": tmp_path / "logs"}
     plumb.ok("run", flow, "--once", "--batch-rows", 100, env=env, cwd=flow)
-    result = plumb.run("prove", flow, "--json", "--batches", 100, env=env, cwd=flow)
+    result = plumb.run("prove", flow, "--json", "--batches", 100, env=env, cwd=flow, timeout=400)
     report = json.loads(result.stdout)
     assert (result.code, report["findings"]) == (0, []), json.dumps(report["findings"])[:3000]
     assert report["records"] == len(rows) and report["tables"] >= 20
