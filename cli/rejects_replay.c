@@ -167,7 +167,8 @@ int rejects_replay_run(const struct invocation *call, const char *path) {
     opened.store = NULL;
     m.after = m.before;
     if (code == ERR_NONE && m.count > 0) {
-        code = replay_make(opened.flow, m.names, m.count, json, &m.summary, &m.report, &err);
+        code = replay_make(opened.flow, m.names, m.count, &(struct replay_how){.quiet = json},
+                           &m.summary, &m.report, &err);
         if (code == ERR_NONE) {
             code = count_left(call, path, &m, &err);
         }

@@ -10,6 +10,7 @@
 
 static const struct command_option options[] = {
     {"transform", "NAME", "Only what this transform makes, and everything below it."},
+    {"turn-rows", "N", "Commit aside after so many rows, 50,000 unless given: what a kill costs."},
     {"json", NULL, "At the end, a summary as JSON."},
     {NULL, NULL, NULL}};
 
@@ -139,10 +140,11 @@ static int print_json(const struct flow *flow, const struct run_summary *s,
 }
 
 enum err_code replay_make(const struct flow *flow, const char *const *names, size_t count,
-                          bool quiet, struct run_summary *summary, struct swap_report *report,
-                          struct err *err) {
-    const bool shows = !quiet && isatty(STDERR_FILENO) == 1;
-    const struct run_options run = {.stop = should_stop, .progress = shows ? progress : NULL};
+                          const struct replay_how *how, struct run_summary *summary,
+                          struct swap_report *report, struct err *err) {
+    const bool shows = !how->quiet && isatty(STDERR_FILENO) == 1;
+    const struct run_options run = {
+        .stop = should_stop, .progress = shows ? progress : NULL, .turn_rows = how->turn_rows};
     stop_catch_signals();
     enum err_code code = engine_replay(flow, names, count, &run, summary, report, err);
     if (shows) {
@@ -158,9 +160,14 @@ static int replay_run(const struct invocation *call) {
     struct swap_report report = {.count = 0};
     const bool json = invocation_has(call, "json");
     const char *name = invocation_option(call, "transform");
+    struct replay_how how = {.quiet = json};
+    static const struct range_i64 rows = {1, BATCH_RECORDS_MAX};
+    if (invocation_number(call, "turn-rows", rows, 0, &how.turn_rows, &err) != ERR_NONE) {
+        return command_misused(call, &err);
+    }
     enum err_code code = flow_load(call->arguments[0], call->registry, &flow, &err);
     if (code == ERR_NONE) {
-        code = replay_make(flow, &name, name != NULL ? 1 : 0, json, &summary, &report, &err);
+        code = replay_make(flow, &name, name != NULL ? 1 : 0, &how, &summary, &report, &err);
     }
     int printed = EXIT_DONE;
     if (json) {
@@ -175,7 +182,7 @@ static int replay_run(const struct invocation *call) {
 
 const struct command command_replay = {
     .name = "replay",
-    .usage = "FLOW [--transform NAME] [--json]",
+    .usage = "FLOW [--transform NAME] [--turn-rows N] [--json]",
     .summary = "rebuild tables from the staged raw records",
     .doc = "Makes again what the transforms made, with the flow as it is now, aside: the tables\n"
            "that are there serve until it is done, and then change in one transaction. Only rows\n"

@@ -5,10 +5,15 @@
 #include "cli/output.h"
 #include "engine/engine.h"
 
+struct replay_how {
+    bool quiet;        /* no line of progress */
+    int64_t turn_rows; /* as of struct run_options */
+};
 /* engine_replay, stopped by signals, with a line of progress on a terminal unless quiet. */
 MUST_CHECK enum err_code replay_make(const struct flow *flow, const char *const *names,
-                                     size_t count, bool quiet, struct run_summary *summary,
-                                     struct swap_report *report, struct err *err);
+                                     size_t count, const struct replay_how *how,
+                                     struct run_summary *summary, struct swap_report *report,
+                                     struct err *err);
 /* What changed: a line for each table, and samples. */
 void replay_show_tables(struct output *o, const struct swap_report *report);
 void replay_write_tables(struct json_writer *w,

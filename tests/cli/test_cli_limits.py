@@ -168,7 +168,7 @@ def test_discarding_beside_a_run_lets_it_go_on_by_itself(plumb, tmp_path):
 @pytest.mark.parametrize("point", [7, 23, 60])
 def test_killed_around_the_limit_it_stops_at_the_same_place(plumb, tmp_path, point):
     place = make(tmp_path / "f", source="{max: 5}", transform="{max: 2}", who=STRICT, cents=BUG)
-    plumb.run("run", place, "--once", "--batch-rows", BATCH, env={"PLUMB_FAULT": f"kill@{point}"})
+    assert plumb.run("run", place, "--once", "--batch-rows", BATCH, env={"PLUMB_FAULT": f"kill:{point}"}).code == -9
     plumb.run("run", place, "--once", "--batch-rows", BATCH)
     assert staged(place) == 50
     assert rows_of(place / "r.db", "SELECT seq FROM _plumb_marks WHERE transform = 'orders'") == [(3,)]
