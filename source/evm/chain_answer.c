@@ -326,8 +326,8 @@ static int64_t asked_of(const struct task *t, enum rpc_kind kind) {
     if (kind == RPC_KIND_SPLIT_ADDRESSES) {
         return (int64_t)t->address_count;
     }
-    return t->kind == TASK_RANGE && kind != RPC_KIND_BATCH_CAP ? t->high - t->low
-                                                               : (int64_t)t->calls;
+    const bool is_of_calls = kind == RPC_KIND_BATCH_CAP || kind == RPC_KIND_RATE_LIMIT;
+    return t->kind == TASK_RANGE && !is_of_calls ? t->high - t->low : (int64_t)t->calls;
 }
 
 static void ask_less(struct reply *r) {
@@ -461,6 +461,11 @@ static void drop_done(struct reply *r) {
     t->count = kept;
 }
 
+/* Some calls of many had bad luck: they are asked again, together with what else there is to ask. */
+static bool is_passing(const struct reply *r) {
+    return r->verdict.action == RPC_TRY_AGAIN && count_done(r) > 0;
+}
+
 static void finish(struct reply *r) {
     struct chain *c = r->chain;
     struct task *t = r->task;
@@ -490,7 +495,7 @@ static void finish(struct reply *r) {
         }
     } else if (is_done) {
         task_remove(&t->job->tasks, t);
-    } else if (r->failed) {
+    } else if (r->failed && !is_passing(r)) {
         after_failure(r);
     }
 }

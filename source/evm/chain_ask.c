@@ -133,6 +133,27 @@ static void ask_number(struct body *b, const struct chain *c, const struct task 
 
 /* ---- sending ---- */
 
+/* Headers that are still to be asked for, of later tasks of the run: what was left over of a batch goes with
+ * the next one instead of making a request of its own. */
+static void fill_headers(struct task *t, size_t endpoint, int64_t head, size_t count_max) {
+    const size_t max = count_max < CHAIN_HEADERS ? count_max : CHAIN_HEADERS;
+    struct task *next = t->next;
+    while (next != NULL && t->count < max) {
+        struct task *from = next;
+        next = from->next;
+        if (from->kind != TASK_HEADERS || from->tag != 0 || from->not_before_us > 0 ||
+            ((from->avoid | from->never) >> endpoint & 1) != 0) {
+            continue;
+        }
+        while (from->count > 0 && t->count < max && from->numbers[from->count - 1] <= head) {
+            t->numbers[t->count++] = from->numbers[--from->count];
+        }
+        if (from->count == 0) {
+            task_remove(&t->job->tasks, from);
+        }
+    }
+}
+
 /* What an endpoint's caps leave of a task; the rest becomes one of its own. */
 static void fit_task(struct chain *c, struct task *t, const struct endpoint *e) {
     const size_t addresses_max = e->address_cap > 0 ? (size_t)e->address_cap : SIZE_MAX;
@@ -148,7 +169,11 @@ static void fit_task(struct chain *c, struct task *t, const struct endpoint *e) 
         task_add(task_list(c, t), rest);
     }
     if (t->kind != TASK_RANGE) {
-        t->sent = t->count < (size_t)e->batch_cap ? t->count : (size_t)e->batch_cap;
+        const size_t calls = endpoint_batch(e);
+        if (t->kind == TASK_HEADERS) {
+            fill_headers(t, (size_t)(e - c->pool.items), e->head, calls);
+        }
+        t->sent = t->count < calls ? t->count : calls;
         return;
     }
     ASSERT(t->job != NULL);
@@ -195,7 +220,11 @@ static int64_t head_needed(const struct task *t) {
     if (t->kind == TASK_RANGE) {
         return t->job->high;
     }
-    return t->count > 0 ? t->numbers[t->count - 1] : -1;
+    int64_t highest = -1;
+    for (size_t i = 0; i < t->count; i++) {
+        highest = t->numbers[i] > highest ? t->numbers[i] : highest;
+    }
+    return highest;
 }
 
 static void pause_task(struct task *t, int64_t now_us) {

@@ -140,7 +140,7 @@ static void add_headers(struct job *j, const int64_t *numbers, size_t count) {
     for (size_t first = 0; first < count; first += CHAIN_HEADERS) {
         const size_t rest = count - first;
         const size_t n = rest < CHAIN_HEADERS ? rest : CHAIN_HEADERS;
-        struct task *t = task_new(TASK_HEADERS, j, n);
+        struct task *t = task_new(TASK_HEADERS, j, CHAIN_HEADERS); /* room for others' */
         memcpy(t->numbers, numbers + first, n * sizeof numbers[0]);
         t->count = n;
         task_add(&j->tasks, t);
@@ -276,6 +276,22 @@ static void add_doubt(struct chain *c, struct job *j, int64_t number, bool by_re
     }
 }
 
+/* Logs came for it that cannot be its own, and nobody says what its own are. It is not given as if it had none. */
+static bool is_unknown(const struct block *b) {
+    return b->is_suspect && !b->is_settled && b->log_count == 0 && b->asks >= 2 * JOB_ASKS_MAX;
+}
+
+static bool find_unknown(const struct job *j, struct err *why) {
+    for (int64_t n = j->low; n <= j->high; n++) {
+        if (is_unknown(job_block(j, n))) {
+            (void)err_set(why, ERR_CONFLICT, "logs said to be of block %" PRId64 " are of another",
+                          n);
+            return true;
+        }
+    }
+    return false;
+}
+
 /* True when there was something to ask. */
 static bool ask_doubts(struct chain *c, struct job *j, int64_t now_us) {
     const enum verify verify = c->settings->verify;
@@ -308,6 +324,10 @@ static void check(struct chain *c, struct job *j, int64_t now_us) {
     }
     if (suspects > 0) {
         chain_blame(c, j->log_origins);
+    }
+    if (find_unknown(j, &err)) {
+        chain_restart(c, j, &err, now_us);
+        return;
     }
     if (ask_doubts(c, j, now_us)) {
         j->phase = PHASE_SETTLE;

@@ -524,9 +524,42 @@ static void whatever_a_node_does_the_end_is_the_truth(void **state) {
     assert_true(reorgs > 200);
 }
 
+static void many_wrong_logs_of_a_block_are_one_reason_to_ask_again(void **state) {
+    (void)state;
+    struct job *j = job_new(JOB_RANGE, 5, 6);
+    job_make_blocks(j);
+    for (int64_t n = 5; n <= 6; n++) {
+        struct block *b = job_block(j, n);
+        b->has_header = true;
+        b->hash[0] = (uint8_t)n;
+        b->parent[0] = (uint8_t)(n - 1);
+    }
+    j->logs = mem_alloc_array(9, sizeof j->logs[0]);
+    j->log_capacity = 9;
+    for (int pass = 1; pass <= 2; pass++) {
+        j->log_count = 9;
+        for (size_t i = 0; i < 9; i++) { /* of block 5, but with another hash; one of block 6 */
+            j->logs[i] =
+                (struct job_log){.block = i < 8 ? 5 : 6, .index = (int64_t)i, .has_hash = true};
+            j->logs[i].hash[0] = i < 8 ? 99 : 6;
+        }
+        struct err err = ERR_INIT;
+        size_t suspects = 0;
+        assert_int_equal(job_check(j, &suspects, &err), ERR_NONE);
+        assert_int_equal(suspects, 1);
+        assert_int_equal(job_block(j, 5)->asks, pass);
+        assert_true(job_block(j, 5)->is_suspect);
+        assert_int_equal(job_block(j, 5)->log_count, 0);
+        assert_int_equal(job_block(j, 6)->asks, 0);
+        assert_int_equal(job_block(j, 6)->log_count, 1);
+    }
+    job_free(j);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_good_node_with_forks_is_followed),
+        cmocka_unit_test(many_wrong_logs_of_a_block_are_one_reason_to_ask_again),
         cmocka_unit_test(whatever_a_node_does_the_end_is_the_truth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

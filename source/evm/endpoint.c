@@ -1,6 +1,6 @@
 /* How it works: a few numbers an endpoint. Choosing takes the one whose answer is expected soonest: its
  * latency times the questions it would then have. After failures an endpoint gets one question at a time
- * until it answers. */
+ * until it answers. The rate is a bucket of tokens, kept as the time at which the next one is there. */
 #include "source/evm/endpoint.h"
 
 #include <stdio.h>
@@ -27,6 +27,7 @@ void pool_add(struct pool *p, const char *url) {
     e->result_cap = -1;
     e->address_cap = -1;
     e->batch_cap = ENDPOINT_BATCH_START;
+    e->batch_now = ENDPOINT_BATCH_START;
     e->latency_us = LATENCY_START_US;
 }
 
@@ -100,7 +101,8 @@ void endpoint_sent(struct endpoint *e, int64_t now_us) {
     }
     e->sent_in_second++;
     if (e->rate > 0) {
-        const int64_t from = e->next_send_us > now_us ? e->next_send_us : now_us;
+        const int64_t oldest = now_us - ENDPOINT_BURST_US;
+        const int64_t from = e->next_send_us > oldest ? e->next_send_us : oldest;
         e->next_send_us = from + (int64_t)(SECOND_US / e->rate);
     }
 }
@@ -117,15 +119,27 @@ static void loosen(struct endpoint *e, int64_t now_us) {
         e->batch_cap * 2 < ENDPOINT_BATCH_START ? e->batch_cap * 2 : ENDPOINT_BATCH_START;
 }
 
+static void quicken(struct endpoint *e, int64_t now_us) {
+    const bool is_far =
+        e->rate < ENDPOINT_RATE_NEAR * e->rate_refused || now_us - e->slowed_us >= ENDPOINT_CALM_US;
+    e->rate += ENDPOINT_RATE_STEP + (is_far ? e->rate / ENDPOINT_RATE_LEAP : 0);
+    e->rate = e->rate > ENDPOINT_RATE_MAX ? 0 : e->rate;
+}
+
 void endpoint_answered(struct endpoint *e, int64_t now_us, int64_t elapsed_us) {
     e->failures = 0;
     e->has_answered = true;
     e->latency_us += (elapsed_us - e->latency_us) / 8;
     if (e->rate > 0) {
-        e->rate += ENDPOINT_RATE_STEP;
-        e->rate = e->rate > ENDPOINT_RATE_MAX ? 0 : e->rate;
+        quicken(e, now_us);
     }
+    const int64_t batch = e->batch_now + e->batch_now / 8 + 1;
+    e->batch_now = batch < ENDPOINT_BATCH_START ? batch : ENDPOINT_BATCH_START;
     loosen(e, now_us);
+}
+
+size_t endpoint_batch(const struct endpoint *e) {
+    return (size_t)(e->batch_now < e->batch_cap ? e->batch_now : e->batch_cap);
 }
 
 static void tighten(int64_t *cap, int64_t value, int64_t least) {
@@ -135,9 +149,9 @@ static void tighten(int64_t *cap, int64_t value, int64_t least) {
     }
 }
 
-static int64_t backoff_us(const struct endpoint *e) {
+static int64_t backoff_us(unsigned failures) {
     int64_t us = ENDPOINT_BACKOFF_US;
-    for (unsigned i = 1; i < e->failures && us < ENDPOINT_BACKOFF_US_MAX; i++) {
+    for (unsigned i = 1; i < failures && us < ENDPOINT_BACKOFF_US_MAX; i++) {
         us *= 2;
     }
     us = us < ENDPOINT_BACKOFF_US_MAX ? us : ENDPOINT_BACKOFF_US_MAX;
@@ -149,18 +163,34 @@ static void block(struct endpoint *e, int64_t now_us, int64_t us) {
     e->blocked_until_us = until > e->blocked_until_us ? until : e->blocked_until_us;
 }
 
-/* served: how much of the question was answered all the same; the rate falls in proportion. */
-static void slow_down(struct endpoint *e, int64_t now_us, int64_t retry_after_us, double served) {
+/* Requests a second just now. A second that has only begun says little. */
+static double rate_now(const struct endpoint *e, int64_t now_us) {
+    const int64_t begun = now_us - e->second_us;
+    const int64_t least = SECOND_US / 4;
+    const double now =
+        (double)e->sent_in_second * SECOND_US / (double)(begun > least ? begun : least);
+    return now > (double)e->sent_before ? now : (double)e->sent_before;
+}
+
+/* served: how much of the question was answered all the same; the rate falls in proportion, and so does
+ * the pause. */
+static void slow_down(struct endpoint *e, int64_t now_us, int64_t retry_after_us, int64_t asked,
+                      double served) {
     e->slowed++;
-    block(e, now_us, retry_after_us >= 0 ? retry_after_us : backoff_us(e));
+    const int64_t backoff = backoff_us(e->failures);
+    const int64_t pause = backoff - (int64_t)(served * (double)backoff);
+    block(e, now_us, retry_after_us >= 0 ? retry_after_us : pause);
+    if (served < ENDPOINT_SERVED && asked > 1 && asked / 2 < e->batch_now) {
+        e->batch_now = asked / 2;
+    }
     if (e->slowed_us > 0 && now_us - e->slowed_us < SECOND_US) {
         return; /* all that was under way is told the same */
     }
     e->slowed_us = now_us;
-    const unsigned sent = e->sent_in_second > e->sent_before ? e->sent_in_second : e->sent_before;
-    const double now_rate = e->rate > 0 ? e->rate : (double)sent;
-    const double next = now_rate * (served > 0.5 ? served : 0.5);
+    e->rate_refused = e->rate > 0 ? e->rate : rate_now(e, now_us);
+    const double next = e->rate_refused * (served > 0.5 ? served : 0.5);
     e->rate = next > ENDPOINT_RATE_MIN ? next : ENDPOINT_RATE_MIN;
+    e->next_send_us = now_us > e->next_send_us ? now_us : e->next_send_us; /* no burst now */
 }
 
 static void take_cap(struct endpoint *e, int64_t now_us, const struct rpc_verdict *v,
@@ -211,15 +241,21 @@ void endpoint_failed(struct endpoint *e, int64_t now_us, const struct rpc_verdic
     take_cap(e, now_us, v, asked);
     switch (v->action) {
     case RPC_SLOW_DOWN:
-        e->failures++;
-        slow_down(e, now_us, v->retry_after_us, served);
+        e->failures += served < ENDPOINT_SERVED ? 1 : 0;
+        slow_down(e, now_us, v->retry_after_us, asked, served);
         return;
     case RPC_PARK:
         block(e, now_us, v->retry_after_us >= 0 ? v->retry_after_us : ENDPOINT_PARK_US);
         return;
     case RPC_TRY_AGAIN:
+        if (served >= ENDPOINT_SERVED) {
+            return;
+        }
         e->failures++;
-        block(e, now_us, v->retry_after_us >= 0 ? v->retry_after_us : backoff_us(e));
+        if (v->retry_after_us >= 0 || e->failures > 1) { /* one may be chance */
+            block(e, now_us,
+                  v->retry_after_us >= 0 ? v->retry_after_us : backoff_us(e->failures - 1));
+        }
         return;
     case RPC_ASK_LESS:
     case RPC_ASK_FEWER_ADDRESSES:

@@ -3,23 +3,34 @@
  * Learned and kept: its head, the longest span, batch and address list it takes, how fast it may be asked
  * (halved when it says slow down, growing slowly again), how quick it is, how often it contradicted another,
  * its last error. Caps only tighten, until ENDPOINT_PROBE_US went by without a new refusal; then they
- * double. An endpoint of another chain is out of use for good. Pure: the time is an argument. */
+ * double. A rate that was refused is come near again quickly and passed slowly, and a second's half may be
+ * sent at once, so that who asks little does not feel it. Calls of a batch that fail while most others are
+ * answered are no failure of the endpoint. An endpoint of another chain is out of use for good. Pure: the
+ * time is an argument. */
 #ifndef PLUMB_SOURCE_EVM_ENDPOINT_H
 #define PLUMB_SOURCE_EVM_ENDPOINT_H
 
 #include "base/json.h"
 #include "source/evm/rpc_error.h"
 
-#define ENDPOINTS_MAX           32
-#define ENDPOINT_BATCH_START    100 /* calls in one request */
-#define ENDPOINT_PROBE_US       ((int64_t)600 * 1000000)
-#define ENDPOINT_BACKOFF_US     ((int64_t)100 * 1000) /* after a failure, doubled with each more */
+#define ENDPOINTS_MAX        32
+#define ENDPOINT_BATCH_START 100 /* calls in one request */
+#define ENDPOINT_PROBE_US    ((int64_t)600 * 1000000)
+#define ENDPOINT_BACKOFF_US                                                                        \
+    ((int64_t)100 * 1000) /* after the second failure in a row, doubled with each more */
 #define ENDPOINT_BACKOFF_US_MAX ((int64_t)30 * 1000000)
 #define ENDPOINT_PARK_US        ((int64_t)300 * 1000000) /* quota used up, key refused */
 #define ENDPOINT_RATE_MIN                                                                          \
     10.0 /* requests a second; slower only by backing off after each refusal */
-#define ENDPOINT_RATE_STEP 0.5   /* more with each answer */
-#define ENDPOINT_RATE_MAX  200.0 /* above: not limited any more */
+#define ENDPOINT_RATE_STEP 0.5  /* more with each answer */
+#define ENDPOINT_RATE_LEAP 8.0  /* a part of itself more, below what was refused or long after it */
+#define ENDPOINT_RATE_NEAR 0.75 /* of the refused rate: from there on by steps */
+#define ENDPOINT_RATE_MAX  200.0                   /* above: not limited any more */
+#define ENDPOINT_CALM_US   ((int64_t)10 * 1000000) /* without a refusal: long after it */
+#define ENDPOINT_BURST_US                                                                          \
+    ((int64_t)500 * 1000) /* what was not sent in this time may be sent at once */
+#define ENDPOINT_SERVED                                                                            \
+    0.5 /* of a batch's calls: with fewer answered, it is the endpoint that failed */
 
 enum endpoint_state { ENDPOINT_NEW, ENDPOINT_READY, ENDPOINT_OUT };
 
@@ -33,13 +44,15 @@ struct endpoint {
     int64_t result_cap;
     int64_t address_cap;
     int64_t batch_cap;
+    int64_t batch_now; /* calls at once while it tells us to slow down; grows with each answer */
     int64_t capped_us; /* when a cap was tightened last */
     bool no_receipts;
     bool no_finalized;
     unsigned in_flight;
     unsigned failures; /* in a row */
     int64_t blocked_until_us;
-    double rate; /* requests a second; 0: not limited */
+    double rate;         /* requests a second; 0: not limited */
+    double rate_refused; /* what was too much when it was said last */
     int64_t next_send_us;
     int64_t slowed_us; /* when the rate was halved last */
     int64_t second_us; /* the second that sends are counted in */
@@ -78,6 +91,8 @@ int64_t pool_span(const struct pool *p);
 
 void endpoint_sent(struct endpoint *e, int64_t now_us);
 void endpoint_answered(struct endpoint *e, int64_t now_us, int64_t elapsed_us);
+/* The calls that may be put in one request now. */
+size_t endpoint_batch(const struct endpoint *e);
 /* A question of which `served` (0 .. 1) was answered, about `asked` items (blocks beyond the first, addresses or calls, as the kind has it). */
 void endpoint_failed(struct endpoint *e, int64_t now_us, const struct rpc_verdict *v, int64_t asked,
                      double served, const char *text);

@@ -62,6 +62,8 @@ static void failures_back_off_longer_each_time_and_one_success_forgives(void **s
     struct pool *p = pool_of(1);
     struct endpoint *e = &p->items[0];
     const struct rpc_verdict v = verdict(RPC_KIND_RETRYABLE, RPC_TRY_AGAIN);
+    endpoint_failed(e, 0, &v, 1, 0, "gone");
+    assert_int_equal(e->blocked_until_us, 0); /* one may be chance */
     int64_t last = 0;
     for (int i = 0; i < 12; i++) {
         endpoint_failed(e, 0, &v, 1, 0, "gone");
@@ -84,19 +86,96 @@ static void told_to_slow_down_it_is_asked_at_half_the_rate_and_faster_again(void
     struct pool *p = pool_of(1);
     struct endpoint *e = &p->items[0];
     for (int i = 0; i < 100; i++) {
-        endpoint_sent(e, S);
+        endpoint_sent(e, S + i * S / 100);
     }
     struct rpc_verdict v = verdict(RPC_KIND_RATE_LIMIT, RPC_SLOW_DOWN);
     v.retry_after_us = 3 * S;
-    endpoint_failed(e, S, &v, 1, 0, "slow");
+    endpoint_failed(e, 2 * S - 1, &v, 1, 0, "slow");
     assert_true(e->rate > 49 && e->rate < 51);
-    assert_int_equal(e->blocked_until_us, 4 * S);
-    endpoint_failed(e, S + 1, &v, 1, 0, "slow"); /* what was under way is told the same */
+    assert_int_equal(e->blocked_until_us, 5 * S - 1);
+    endpoint_failed(e, 2 * S, &v, 1, 0, "slow"); /* what was under way is told the same */
     assert_true(e->rate > 49);
-    for (int i = 0; i < 400; i++) {
+    int answers = 0;
+    while (e->rate < 75) { /* near what was too much at once ... */
         endpoint_answered(e, 5 * S, 1000);
+        answers++;
     }
-    assert_true(e->rate <= 0);
+    assert_true(answers < 8);
+    while (e->rate > 0 && e->rate < 100) { /* ... and past it slowly */
+        endpoint_answered(e, 5 * S, 1000);
+        answers++;
+    }
+    assert_in_range(answers, 40, 60);
+    while (e->rate > 0) { /* but not for ever */
+        endpoint_answered(e, 2 * S + ENDPOINT_CALM_US, 1000);
+        answers++;
+    }
+    assert_true(answers < 70);
+    mem_free(p);
+}
+
+static void some_calls_that_fail_among_many_are_no_failure_of_the_endpoint(void **state) {
+    (void)state;
+    struct pool *p = pool_of(1);
+    struct endpoint *e = &p->items[0];
+    const struct rpc_verdict v = verdict(RPC_KIND_RETRYABLE, RPC_TRY_AGAIN);
+    for (int i = 0; i < 20; i++) {
+        endpoint_failed(e, S, &v, 100, 0.8, "some");
+        assert_int_equal(choose(p, S, 100, 0), 0);
+    }
+    assert_int_equal(e->failures, 0);
+    assert_int_equal(e->errors, 20);
+    endpoint_failed(e, S, &v, 100, 0.4, "most");
+    endpoint_failed(e, S, &v, 100, 0.4, "most");
+    assert_int_equal(e->failures, 2);
+    assert_int_equal(choose(p, S, 100, 0), -1);
+    mem_free(p);
+}
+
+static void
+told_to_slow_down_for_some_calls_the_pause_and_the_batch_are_in_proportion(void **state) {
+    (void)state;
+    struct pool *p = pool_of(1);
+    struct endpoint *e = &p->items[0];
+    const struct rpc_verdict v = verdict(RPC_KIND_RATE_LIMIT, RPC_SLOW_DOWN);
+    assert_int_equal(endpoint_batch(e), ENDPOINT_BATCH_START);
+    endpoint_failed(e, S, &v, 100, 0.9, "some");
+    assert_in_range(e->blocked_until_us - S, ENDPOINT_BACKOFF_US / 10 - 1,
+                    ENDPOINT_BACKOFF_US / 10 + 1);
+    assert_int_equal(endpoint_batch(e), ENDPOINT_BATCH_START);
+    endpoint_failed(e, S, &v, 100, 0.3, "most");
+    assert_int_equal(endpoint_batch(e), 50);
+    for (int i = 0; i < 20; i++) {
+        endpoint_failed(e, S, &v, (int64_t)endpoint_batch(e), 0, "all");
+    }
+    assert_int_equal(endpoint_batch(e), 1);
+    for (int i = 0; i < 40; i++) {
+        endpoint_answered(e, 2 * S, 1000);
+    }
+    assert_int_equal(endpoint_batch(e), ENDPOINT_BATCH_START);
+    mem_free(p);
+}
+
+static void who_asks_little_does_not_feel_the_limit(void **state) {
+    (void)state;
+    struct pool *p = pool_of(1);
+    struct endpoint *e = &p->items[0];
+    const struct rpc_verdict v = verdict(RPC_KIND_RATE_LIMIT, RPC_SLOW_DOWN);
+    endpoint_failed(e, S, &v, 1, 0, "slow");
+    assert_true(e->rate <= ENDPOINT_RATE_MIN);
+    const int64_t then = S + ENDPOINT_BACKOFF_US;
+    assert_int_equal(choose(p, then, 100, 0), 0);
+    endpoint_sent(e, then); /* nothing was saved up right after it */
+    endpoint_sent(e, then);
+    e->in_flight = 0;
+    assert_int_equal(choose(p, then, 100, 0), -1);
+    int at_once = 0;
+    while (choose(p, 10 * S, 100, 0) >= 0) {
+        endpoint_sent(e, 10 * S);
+        e->in_flight = 0;
+        at_once++;
+    }
+    assert_in_range(at_once, 5, 6); /* half a second's, and one */
     mem_free(p);
 }
 
@@ -148,6 +227,10 @@ int main(void) {
         cmocka_unit_test(a_range_is_only_asked_of_who_has_it),
         cmocka_unit_test(failures_back_off_longer_each_time_and_one_success_forgives),
         cmocka_unit_test(told_to_slow_down_it_is_asked_at_half_the_rate_and_faster_again),
+        cmocka_unit_test(some_calls_that_fail_among_many_are_no_failure_of_the_endpoint),
+        cmocka_unit_test(
+            told_to_slow_down_for_some_calls_the_pause_and_the_batch_are_in_proportion),
+        cmocka_unit_test(who_asks_little_does_not_feel_the_limit),
         cmocka_unit_test(caps_only_tighten_until_they_are_probed),
         cmocka_unit_test(one_of_another_chain_is_out_for_good),
     };

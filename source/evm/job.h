@@ -31,6 +31,7 @@ struct block {
     bool has_header;
     bool has_bloom;
     bool is_suspect; /* what came for it contradicts itself: proof is needed in any case */
+    bool is_caught;  /* in the present check, whose many reasons count once */
     bool is_settled; /* its logs are proved, or as good as they get */
     uint8_t asks;
     uint8_t hash[EVM_HASH_BYTES];

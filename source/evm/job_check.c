@@ -41,8 +41,13 @@ static bool is_same(const struct job_log *a, const struct job_log *b) {
            memcmp(x.tx_hash, y.tx_hash, sizeof x.tx_hash) == 0;
 }
 
+/* Once in a check, however many of its logs are wrong: `asks` is how often it was asked about. */
 static void suspect(struct job *j, int64_t number, size_t *suspects) {
     struct block *b = job_block(j, number);
+    if (b->is_caught) {
+        return;
+    }
+    b->is_caught = true;
     (*suspects)++;
     b->asks = b->asks < UINT8_MAX ? (uint8_t)(b->asks + 1) : UINT8_MAX;
     b->is_suspect = true;
@@ -120,6 +125,9 @@ enum err_code job_check(struct job *j, size_t *suspects, struct err *err) {
     const enum err_code code = job_check_chain(j, err);
     if (code != ERR_NONE) {
         return code;
+    }
+    for (int64_t n = j->low; n <= j->high; n++) {
+        job_block(j, n)->is_caught = false;
     }
     sort_logs(j);
     drop_twins(j, suspects);

@@ -19,7 +19,7 @@ import time
 import zlib
 
 from . import rpc_texts
-from .fakechain import NOISE_TOPIC, View, compact, wants
+from .fakechain import NOISE_TOPIC, compact, wants
 
 SHARE_MAX = 0.9
 BODY_MAX = 32 << 20
@@ -79,6 +79,7 @@ FAULTS = {
     "suggest": ("right", "a range that would do: right, same (as asked), reversed, or later (does not begin where asked)"),
     "truncated": (0.0, "the JSON ends too early"),
 }
+Seen = collections.namedtuple("Seen", "fork head final")  # one request's view: what was final must not move while it is answered
 METHODS = ("eth_chainId", "net_version", "web3_clientVersion", "eth_syncing", "eth_blockNumber", "eth_getBlockByNumber",
            "eth_getBlockByHash", "eth_getLogs", "eth_getBlockReceipts", "eth_getTransactionReceipt")
 
@@ -144,14 +145,15 @@ class HostileNode:
 
     def view(self):
         """What this request sees of the chain: a lagging node behind the load balancer answers all of it."""
-        fork, head = self.chain.view
+        with self.chain.lock:
+            (fork, head), final = self.chain.view, self.chain.final
         behind = self.faults["lag"]
         if self.happens("head_back"):
             behind += self.pick(range(1, self.faults["lag_max"] + 1))
         other = self.chain.rival()
         if other and self.happens("other_branch"):
             fork, head = other
-        return View(fork, max(head - behind, self.chain.first))
+        return Seen(fork, max(head - behind, self.chain.first), final)
 
     # Calls.
 
@@ -206,7 +208,7 @@ class HostileNode:
         if tag in ("latest", "pending", "safe", None):
             return view.head
         if tag == "finalized":
-            return min(self.chain.final, view.head)
+            return min(view.final, view.head)
         if tag == "earliest":
             return self.chain.first
         try:

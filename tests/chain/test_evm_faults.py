@@ -5,7 +5,8 @@ Each case runs a live `plumb run` over a chain of some hundred blocks whose head
 import pytest
 
 from . import rpc_texts
-from .evm import Place, plain_chain
+from .evm import Place, plain_chain, plain_logs
+from .fakechain import Chain
 from .hostile import HostileNode
 from .test_lab import SHARES
 
@@ -48,6 +49,25 @@ def test_one_fault_often(plumb, tmp_path, fault):
     # Of a block's logs some may be missing without its bloom telling: that is what receipts are asked for.
     run(plumb, tmp_path, chain, node, **({"verify": "receipts"} if fault in ("missing_logs", "receipts_late") else {}))
     assert node.counters[fault] > 0
+
+
+@pytest.mark.parametrize("fault", ["passing_error", "rate_item", "batch_missing"])
+def test_a_fifth_of_all_calls_fails_and_only_these_are_asked_again(plumb, tmp_path, fault):
+    """Of a hundred headers twenty are not there: the eighty are kept, and the twenty go with the next question."""
+    chain = plain_chain(count=200, blocks=10_000)
+    node = HostileNode(chain, **{fault: 0.9 if fault == "batch_missing" else 0.2})
+    run(plumb, tmp_path, chain, node, span=2000, poll="500ms")
+    headers, batches = node.counters["eth_getBlockByNumber"], node.counters["batches"]
+    assert node.counters[fault] > 80
+    assert headers < 1.35 * 10_000 and headers / batches > 25, "asked again for what was there, or in small questions"
+
+
+def test_a_busy_block_whose_logs_are_of_another_fork_is_asked_again(plumb, tmp_path):
+    """Twenty wrong logs are one reason to ask again, not twenty: else the block would soon pass as one that was asked often."""
+    chain = Chain(plain_logs(600, 100, 400, seed=1, busiest=40), first=90, last=405, head=405)
+    node = HostileNode(chain, foreign_logs=0.8)
+    run(plumb, tmp_path, chain, node)
+    assert node.counters["foreign_logs"] > 3
 
 
 @pytest.mark.parametrize("seed", range(4))
