@@ -17,7 +17,15 @@ static const struct fact_column coverage_columns[] = {{"transform", "transform",
                                                       {"kind", "kind", FACT_TEXT},
                                                       {"tests", "tests", FACT_COUNT},
                                                       {"rows", "rows", FACT_COUNT},
-                                                      {"looked_at", "looked at", FACT_COUNT}};
+                                                      {"looked_at", "looked at", FACT_COUNT},
+                                                      {"branches", "branches", FACT_COUNT},
+                                                      {"branches_reached", "reached", FACT_COUNT}};
+
+static const struct fact_column branch_columns[] = {{"transform", "transform", FACT_TEXT},
+                                                    {"where", "where", FACT_TEXT},
+                                                    {"kind", NULL, FACT_TEXT},
+                                                    {"branch", "branch", FACT_TEXT}};
+#define BRANCHES_SHOWN 20 /* on a terminal; --json has all */
 
 static void release(struct test_session *s) {
     for (size_t i = 0; i < s->count; i++) {
@@ -94,6 +102,24 @@ static enum err_code run_all(struct test_session *s, const struct invocation *ca
 
 /* ---- coverage ---- */
 
+static void add_branch_count(const struct test_session *s, size_t transform, struct facts *f) {
+    if (!case_run_counts(&s->run, transform)) { /* its SQL was not followed */
+        facts_null(f);
+        facts_null(f);
+        return;
+    }
+    int64_t count = 0;
+    int64_t reached = 0;
+    for (size_t i = 0; i < s->run.cover.count; i++) {
+        const bool own = s->run.cover.ways[i].transform == transform;
+        count += own;
+        reached += own && s->run.cover.ways[i].reached > 0;
+    }
+    facts_number(f, count);
+    facts_number(f, reached);
+    facts_style(f, reached < count ? STYLE_WARN : STYLE_PLAIN);
+}
+
 static void add_coverage(const struct test_session *s, struct facts *f) {
     static const char *const kinds[] = {"map", "sum", "derive"};
     for (size_t i = 0; i < s->flow->transform_count; i++) {
@@ -108,6 +134,47 @@ static void add_coverage(const struct test_session *s, struct facts *f) {
         facts_style(f, style);
         facts_number(f, c->looked_at);
         facts_style(f, c->looked_at > 0 ? STYLE_PLAIN : STYLE_WARN);
+        add_branch_count(s, i, f);
+    }
+}
+
+/* "WHEN a > 1", in one line; of a WHERE also what is missing. */
+static void add_excerpt(const struct case_way *way, struct buf *out) {
+    static const char *const words[] = {[BRANCH_WHEN] = "",
+                                        [BRANCH_ELSE] = "",
+                                        [BRANCH_NO_ELSE] = "no WHEN is true in ",
+                                        [BRANCH_KEEPS] = "no row for which it is true: ",
+                                        [BRANCH_LEAVES] = "no row for which it is not true: "};
+    const struct branch *b = &way->branch;
+    buf_adds(out, words[b->kind]);
+    bool blank = false;
+    for (size_t i = b->offset; i < b->end; i++) {
+        const bool space = strchr(" \t\r\n", way->sql[i]) != NULL;
+        if (!space) {
+            buf_adds(out, blank ? " " : "");
+            buf_addc(out, way->sql[i]);
+        }
+        blank = space;
+    }
+}
+
+static void add_branches(const struct test_session *s, struct facts *f) {
+    for (size_t i = 0; i < s->run.cover.count; i++) {
+        const struct case_way *way = &s->run.cover.ways[i];
+        if (way->reached > 0) {
+            continue;
+        }
+        AUTO_BUF text = BUF_INIT(BUF_TEXT_MAX);
+        int line = way->node->line;
+        int column = way->node->column;
+        node_text_position(way->node, way->branch.offset, &line, &column);
+        facts_c(f, s->flow->transforms[way->transform].name);
+        buf_addf(&text, "%s:%d:%d", way->node->file, line, column);
+        facts_text(f, buf_str(&text));
+        facts_c(f, branch_kind_name(way->branch.kind));
+        buf_clear(&text);
+        add_excerpt(way, &text);
+        facts_text(f, buf_str(&text));
     }
 }
 
@@ -160,7 +227,27 @@ static void show_result(const struct case_result *r, int columns, struct output 
     }
 }
 
-static int print_text(const struct test_session *s, const struct facts *coverage, int exit_code) {
+/* What the tests went through: by transform, and the branches that none reached. */
+struct coverage {
+    struct facts transforms, branches;
+};
+
+static void coverage_release(struct coverage *c) {
+    facts_release(&c->transforms);
+    facts_release(&c->branches);
+}
+
+static void show_branches(const struct coverage *c, struct output *o) {
+    const size_t missed = facts_rows(&c->branches);
+    if (missed > 0) {
+        output_add(o, "\n");
+        output_styled(o, STYLE_STRONG, "No test reached\n");
+        facts_show(&c->branches, o, BRANCHES_SHOWN);
+    }
+}
+
+static int print_text(const struct test_session *s, const struct coverage *coverage,
+                      int exit_code) {
     AUTO_OUTPUT out;
     output_init(&out);
     size_t columns = 0;
@@ -172,7 +259,8 @@ static int print_text(const struct test_session *s, const struct facts *coverage
         show_result(&s->results[i], (int)columns, &out);
     }
     output_add(&out, "\n");
-    facts_show(coverage, &out, FACTS_ROWS_MAX);
+    facts_show(&coverage->transforms, &out, FACTS_ROWS_MAX);
+    show_branches(coverage, &out);
     size_t ran = 0;
     for (size_t i = 0; i < s->flow->transform_count; i++) {
         ran += s->run.covered[i].tests > 0;
@@ -181,7 +269,10 @@ static int print_text(const struct test_session *s, const struct facts *coverage
     output_add(&out, "\n");
     output_styled(&out, failed == 0 ? STYLE_GOOD : STYLE_BAD, "%zu of %zu tests passed",
                   s->count - failed, s->count);
-    output_add(&out, "; %zu of %zu transforms gave rows in them.\n", ran, s->flow->transform_count);
+    output_add(&out,
+               "; %zu of %zu transforms gave rows in them, %zu of %zu branches were reached.\n",
+               ran, s->flow->transform_count, s->run.cover.count - facts_rows(&coverage->branches),
+               s->run.cover.count);
     return output_flush(&out, exit_code);
 }
 
@@ -204,7 +295,8 @@ static void write_failure(const struct failure *f, struct json_writer *w) {
     json_end_object(w);
 }
 
-static int print_json(const struct test_session *s, const struct facts *coverage, int exit_code) {
+static int print_json(const struct test_session *s, const struct coverage *coverage,
+                      int exit_code) {
     struct json_output o;
     json_output_begin(&o);
     json_begin_object(&o.json);
@@ -232,7 +324,9 @@ static int print_json(const struct test_session *s, const struct facts *coverage
     }
     json_end_array(&o.json);
     json_key(&o.json, "coverage");
-    facts_json(coverage, &o.json);
+    facts_json(&coverage->transforms, &o.json);
+    json_key(&o.json, "branches_missed");
+    facts_json(&coverage->branches, &o.json);
     json_end_object(&o.json);
     return json_output_end(&o, exit_code);
 }
@@ -244,6 +338,7 @@ static int test_run(const struct invocation *call) {
     CLEANUP(release) struct test_session s = {.count = 0};
     cases_init(&s.cases);
     enum err_code code = run_all(&s, call, &err);
+    case_run_count(&s.run);
     const char *junit = invocation_option(call, "junit");
     if (code == ERR_NONE && junit != NULL) {
         code = test_write_junit(&s, junit, &err);
@@ -251,8 +346,10 @@ static int test_run(const struct invocation *call) {
     if (code != ERR_NONE) {
         return command_failed(&err);
     }
-    AUTO_FACTS coverage = FACTS_INIT(coverage_columns);
-    add_coverage(&s, &coverage);
+    CLEANUP(coverage_release)
+    struct coverage coverage = {FACTS_INIT(coverage_columns), FACTS_INIT(branch_columns)};
+    add_coverage(&s, &coverage.transforms);
+    add_branches(&s, &coverage.branches);
     const int exit_code = test_failed(&s) > 0 ? EXIT_FINDINGS : EXIT_DONE;
     return invocation_has(call, "json") ? print_json(&s, &coverage, exit_code)
                                         : print_text(&s, &coverage, exit_code);
@@ -265,7 +362,8 @@ const struct command command_test = {
     .doc =
         "Reads tests/*.yaml beside the flow: given records or rows, what the tables must hold\n"
         "then. Each runs in a scratch store; no source is asked, no clock or network used. NAME:\n"
-        "only tests with that in their name. Ends with 3 when one fails.\n\n"
+        "only tests with that in their name. Ends with 3 when one fails. Told at the end is which\n"
+        "branches of a CASE and which side of a WHERE no test reached.\n\n"
         "  tests:\n"
         "    a-later-state-wins:\n"
         "      records:\n"

@@ -75,6 +75,27 @@ static void add_case(struct buf *out, const struct case_result *r) {
     buf_adds(out, "    </testcase>\n");
 }
 
+/* How many of each transform's branches the whole run reached; JUnit knows properties of a suite. */
+static void add_properties(struct buf *out, const struct test_session *s) {
+    buf_adds(out, "    <properties>\n");
+    for (size_t t = 0; t < s->flow->transform_count; t++) {
+        size_t count = 0;
+        size_t reached = 0;
+        for (size_t i = 0; i < s->run.cover.count; i++) {
+            const bool own = s->run.cover.ways[i].transform == t;
+            count += own;
+            reached += own && s->run.cover.ways[i].reached > 0;
+        }
+        if (case_run_counts(&s->run, t)) {
+            buf_addf(out,
+                     "      <property name=\"branches.%s\" value=\"%zu\"/>\n"
+                     "      <property name=\"branches_reached.%s\" value=\"%zu\"/>\n",
+                     s->flow->transforms[t].name, count, s->flow->transforms[t].name, reached);
+        }
+    }
+    buf_adds(out, "    </properties>\n");
+}
+
 /* Results come file by file. */
 static size_t add_suite(struct buf *out, const struct test_session *s, size_t first) {
     size_t end = first;
@@ -86,6 +107,7 @@ static size_t add_suite(struct buf *out, const struct test_session *s, size_t fi
     buf_adds(out, "  <testsuite");
     add_attribute(out, "name", s->results[first].test->node->file);
     buf_addf(out, " tests=\"%zu\" failures=\"%zu\" errors=\"0\">\n", end - first, failed);
+    add_properties(out, s);
     for (size_t i = first; i < end; i++) {
         add_case(out, &s->results[i]);
     }

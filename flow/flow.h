@@ -128,6 +128,10 @@ struct flow {
     struct flow_transform *transforms; /* in an order in which inputs come before consumers */
     size_t transform_count;
     struct hash128 version; /* of the flow file and the SQL files as read */
+    /* Counters that SQL may bump by plumb_reached and plumb_decided (transform/branches.h); NULL:
+     * there are no such functions. Those who count own them (trial/). */
+    int64_t *ways;
+    size_t way_count;
 };
 
 /* path: a directory (flow.yaml in it) or a flow file. On success the caller owns *out. */

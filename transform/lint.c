@@ -3,101 +3,19 @@
  *
  * Works on tokens: words, numbers, strings, operators; comments are skipped. It looks at neighbours
  * only, so it never refuses what it does not recognise. */
-#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
 #include "transform/internal.h"
+#include "transform/tokens.h"
 
-enum token_kind { TOKEN_END, TOKEN_WORD, TOKEN_NUMBER, TOKEN_STRING, TOKEN_OPERATOR };
-
-struct token {
-    enum token_kind kind;
-    struct str text; /* words without quotes */
-    size_t offset;
-    bool is_quoted;
-};
-
-static size_t skip_space(const char *sql, size_t at) {
-    for (;;) {
-        while (isspace((unsigned char)sql[at])) {
-            at++;
-        }
-        if (sql[at] == '-' && sql[at + 1] == '-') {
-            at += strcspn(sql + at, "\n");
-        } else if (sql[at] == '/' && sql[at + 1] == '*') {
-            const char *end = strstr(sql + at + 2, "*/");
-            at = end != NULL ? (size_t)(end - sql) + 2 : strlen(sql);
-        } else {
-            return at;
-        }
-    }
-}
-
-static size_t quoted_end(const char *sql, size_t at, char quote) {
-    for (at++; sql[at] != '\0'; at++) {
-        if (sql[at] == quote && sql[at + 1] == quote) {
-            at++;
-        } else if (sql[at] == quote) {
-            return at + 1;
-        }
-    }
-    return at;
-}
-
-static struct token next_token(const char *sql, size_t *at) {
-    size_t start = skip_space(sql, *at);
-    size_t end = start;
-    struct token t = {TOKEN_END, {sql + start, 0}, start, false};
-    char c = sql[start];
-    if (c == '\0') {
-        *at = start;
-        return t;
-    }
-    if (isalpha((unsigned char)c) || c == '_') {
-        while (isalnum((unsigned char)sql[end]) || sql[end] == '_' || sql[end] == '$') {
-            end++;
-        }
-        t.kind = TOKEN_WORD;
-        t.text.len = end - start;
-    } else if (c == '"' || c == '`' || c == '[') {
-        end = quoted_end(sql, start, c == '[' ? ']' : c);
-        t.kind = TOKEN_WORD;
-        t.is_quoted = true;
-        t.text = (struct str){sql + start + 1, end - start >= 2 ? end - start - 2 : 0};
-    } else if (c == '\'') {
-        end = quoted_end(sql, start, '\'');
-        t.kind = TOKEN_STRING;
-        t.text = (struct str){sql + start + 1, end - start >= 2 ? end - start - 2 : 0};
-    } else if (isdigit((unsigned char)c)) {
-        while (isalnum((unsigned char)sql[end]) || sql[end] == '.') {
-            end++;
-        }
-        t.kind = TOKEN_NUMBER;
-        t.text.len = end - start;
-    } else {
-        end = start + 1;
-        if (strchr("<>=!|", c) != NULL && strchr("<>=|", sql[end]) != NULL && sql[end] != '\0') {
-            end++;
-        }
-        t.kind = TOKEN_OPERATOR;
-        t.text.len = end - start;
-    }
-    *at = end;
-    return t;
-}
-
-static bool is_word(const struct token *t, const char *word) {
-    return t->kind == TOKEN_WORD && t->text.len == strlen(word) &&
-           strncasecmp(t->text.ptr, word, t->text.len) == 0;
-}
-
-static bool is_one_of(const struct token *t, const char *const *words, size_t count) {
-    if (t->kind != TOKEN_OPERATOR && t->kind != TOKEN_WORD) {
+static bool is_one_of(const struct sql_token *t, const char *const *words, size_t count) {
+    if (t->kind != SQL_TOKEN_OPERATOR && t->kind != SQL_TOKEN_WORD) {
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        if (t->kind == TOKEN_OPERATOR ? str_equal_c(t->text, words[i]) : is_word(t, words[i])) {
+        if (t->kind == SQL_TOKEN_OPERATOR ? str_equal_c(t->text, words[i])
+                                          : sql_is_word(t, words[i])) {
             return true;
         }
     }
@@ -115,10 +33,10 @@ static void note_type(const struct schema *s, struct str name, bool *is_int256, 
 
 /* True when every column of that name in reach of the transform is an int256. */
 static bool names_int256(const struct flow *flow, const struct flow_transform *t,
-                         const struct token *word) {
+                         const struct sql_token *word) {
     bool big = false;
     bool other = false;
-    if (word->kind != TOKEN_WORD) {
+    if (word->kind != SQL_TOKEN_WORD) {
         return false;
     }
     if (t->source != NULL) {
@@ -159,8 +77,8 @@ static const char *const plain_operators[] = {"<",  ">", "<=", ">=", "=", "==", 
 #define DEPTH_MAX 200
 
 struct bracket {
-    struct token function; /* the word before it */
-    bool is_date;          /* it, or one around it, holds a date function's arguments */
+    struct sql_token function; /* the word before it */
+    bool is_date;              /* it, or one around it, holds a date function's arguments */
     int commas;
 };
 
@@ -168,21 +86,22 @@ struct lint {
     const struct flow *flow;
     const struct flow_transform *t;
     const struct node *node;
-    struct token last[4]; /* [0] is the newest */
+    struct sql_token last[4]; /* [0] is the newest */
     struct bracket open[DEPTH_MAX + 1];
     int depth;
 };
 
-static bool is_operator(const struct token *t, const char *text) {
-    return t->kind == TOKEN_OPERATOR && str_equal_c(t->text, text);
+static bool is_operator(const struct sql_token *t, const char *text) {
+    return t->kind == SQL_TOKEN_OPERATOR && str_equal_c(t->text, text);
 }
 
-static bool says(const struct token *t, const char *text) {
-    return (t->kind == TOKEN_STRING || t->is_quoted) && t->text.len == strlen(text) &&
+static bool says(const struct sql_token *t, const char *text) {
+    return (t->kind == SQL_TOKEN_STRING || t->is_quoted) && t->text.len == strlen(text) &&
            strncasecmp(t->text.ptr, text, t->text.len) == 0;
 }
 
-static enum err_code lint_dates(const struct lint *l, const struct token *now, struct err *err) {
+static enum err_code lint_dates(const struct lint *l, const struct sql_token *now,
+                                struct err *err) {
     const struct bracket *b = &l->open[l->depth];
     if (b->is_date && says(now, "now")) {
         return complain(l->node, now->offset, err,
@@ -195,7 +114,7 @@ static enum err_code lint_dates(const struct lint *l, const struct token *now, s
     bool is_call = is_operator(now, ")") && l->depth > 0 &&
                    is_one_of(&b->function, date_words, ARRAY_COUNT(date_words));
     bool empty = is_operator(&l->last[0], "(");
-    if (is_call && (empty || (is_word(&b->function, "strftime") && b->commas == 0))) {
+    if (is_call && (empty || (sql_is_word(&b->function, "strftime") && b->commas == 0))) {
         return complain(l->node, b->function.offset, err,
                         empty ? "without arguments is the present time; take the time from the data"
                               : "without a time is the present time; take the time from the data",
@@ -205,9 +124,9 @@ static enum err_code lint_dates(const struct lint *l, const struct token *now, s
 }
 
 /* What depends on which rows come together. */
-static enum err_code lint_rows(const struct lint *l, const struct token *now, struct err *err) {
+static enum err_code lint_rows(const struct lint *l, const struct sql_token *now, struct err *err) {
     enum transform_kind kind = l->t->kind;
-    if (l->depth == 0 && !now->is_quoted && is_word(now, "limit")) {
+    if (l->depth == 0 && !now->is_quoted && sql_is_word(now, "limit")) {
         return complain(l->node, now->offset, err,
                         kind == TRANSFORM_MAP ? "in a map would depend on where a batch ends"
                         : kind == TRANSFORM_SUM
@@ -217,7 +136,7 @@ static enum err_code lint_rows(const struct lint *l, const struct token *now, st
                         now->text);
     }
     bool window =
-        !l->last[0].is_quoted && is_word(&l->last[0], "over") && is_operator(&l->last[1], ")");
+        !l->last[0].is_quoted && sql_is_word(&l->last[0], "over") && is_operator(&l->last[1], ")");
     if (window && kind != TRANSFORM_DERIVE) {
         return complain(
             l->node, l->last[0].offset, err,
@@ -226,8 +145,8 @@ static enum err_code lint_rows(const struct lint *l, const struct token *now, st
             l->last[0].text);
     }
     if (l->depth == 1 && kind == TRANSFORM_DERIVE && is_operator(&l->last[0], "(") &&
-        is_word(&l->last[1], "over") && is_operator(&l->last[2], ")") &&
-        !is_word(now, "partition")) {
+        sql_is_word(&l->last[1], "over") && is_operator(&l->last[2], ")") &&
+        !sql_is_word(now, "partition")) {
         return complain(l->node, l->last[1].offset, err,
                         "would look at all keys that change together; begin the window with "
                         "PARTITION BY the columns of `changed`",
@@ -236,9 +155,10 @@ static enum err_code lint_rows(const struct lint *l, const struct token *now, st
     return ERR_NONE;
 }
 
-static enum err_code lint_int256(const struct lint *l, const struct token *now, struct err *err) {
-    const struct token *last = l->last;
-    if (now->kind == TOKEN_NUMBER && last[0].kind == TOKEN_OPERATOR &&
+static enum err_code lint_int256(const struct lint *l, const struct sql_token *now,
+                                 struct err *err) {
+    const struct sql_token *last = l->last;
+    if (now->kind == SQL_TOKEN_NUMBER && last[0].kind == SQL_TOKEN_OPERATOR &&
         names_int256(l->flow, l->t, &last[1]) &&
         is_one_of(&last[0], plain_operators, ARRAY_COUNT(plain_operators))) {
         return complain(l->node, last[1].offset, err,
@@ -246,20 +166,20 @@ static enum err_code lint_int256(const struct lint *l, const struct token *now, 
                         "...",
                         last[1].text);
     }
-    const struct token *before = is_operator(&last[0], ".") ? &last[2] : &last[0];
-    const struct token *function = before == &last[0] ? &last[1] : &last[3];
+    const struct sql_token *before = is_operator(&last[0], ".") ? &last[2] : &last[0];
+    const struct sql_token *function = before == &last[0] ? &last[1] : &last[3];
     if (names_int256(l->flow, l->t, now) && is_operator(before, "(") &&
         is_one_of(function, plain_aggregates, ARRAY_COUNT(plain_aggregates)) &&
-        function->kind == TOKEN_WORD) {
+        function->kind == SQL_TOKEN_WORD) {
         return complain(l->node, now->offset, err,
                         "is an int256: use i256_sum, i256_abs or i256_to_real", now->text);
     }
     return ERR_NONE;
 }
 
-static void follow_brackets(struct lint *l, const struct token *now) {
+static void follow_brackets(struct lint *l, const struct sql_token *now) {
     if (is_operator(now, "(") && l->depth < DEPTH_MAX) {
-        const struct token *function = &l->last[0];
+        const struct sql_token *function = &l->last[0];
         bool date =
             l->open[l->depth].is_date || is_one_of(function, date_words, ARRAY_COUNT(date_words));
         l->open[++l->depth] = (struct bracket){*function, date, 0};
@@ -270,7 +190,7 @@ static void follow_brackets(struct lint *l, const struct token *now) {
     }
 }
 
-static bool is_call_of_now(const struct lint *l, const struct token *now) {
+static bool is_call_of_now(const struct lint *l, const struct sql_token *now) {
     static const char *const words[] = {"now", "getdate", "sysdate", "clock_timestamp"};
     return is_operator(now, "(") && !l->last[0].is_quoted &&
            is_one_of(&l->last[0], words, ARRAY_COUNT(words));
@@ -278,8 +198,9 @@ static bool is_call_of_now(const struct lint *l, const struct token *now) {
 
 bool sql_find_word(const char *sql, struct str word, size_t *offset) {
     size_t at = 0;
-    for (struct token t = next_token(sql, &at); t.kind != TOKEN_END; t = next_token(sql, &at)) {
-        if (t.kind == TOKEN_WORD && t.text.len == word.len &&
+    for (struct sql_token t = sql_next_token(sql, &at); t.kind != SQL_TOKEN_END;
+         t = sql_next_token(sql, &at)) {
+        if (t.kind == SQL_TOKEN_WORD && t.text.len == word.len &&
             strncasecmp(t.text.ptr, word.ptr, word.len) == 0) {
             *offset = t.offset;
             return true;
@@ -291,14 +212,14 @@ bool sql_find_word(const char *sql, struct str word, size_t *offset) {
 enum err_code lint_statement(const char *sql, const struct node *node, struct err *err) {
     static const char *const begins[] = {"select", "with", "values"};
     size_t at = 0;
-    struct token t = next_token(sql, &at);
-    if (t.kind == TOKEN_WORD && !is_one_of(&t, begins, ARRAY_COUNT(begins))) {
+    struct sql_token t = sql_next_token(sql, &at);
+    if (t.kind == SQL_TOKEN_WORD && !is_one_of(&t, begins, ARRAY_COUNT(begins))) {
         return complain(node, t.offset, err, "begins no SELECT: one SELECT is expected here",
                         t.text);
     }
     size_t end = 0;
     bool has_ended = false;
-    for (; t.kind != TOKEN_END; t = next_token(sql, &at)) {
+    for (; t.kind != SQL_TOKEN_END; t = sql_next_token(sql, &at)) {
         bool ends = is_operator(&t, ";");
         if (has_ended && !ends) {
             return complain(node, end, err,
@@ -316,11 +237,11 @@ enum err_code lint_sql(const struct flow *flow, const struct flow_transform *t, 
     struct lint l = {.flow = flow, .t = t, .node = node};
     size_t at = 0;
     for (;;) {
-        struct token now = next_token(sql, &at);
-        if (now.kind == TOKEN_END) {
+        struct sql_token now = sql_next_token(sql, &at);
+        if (now.kind == SQL_TOKEN_END) {
             return ERR_NONE;
         }
-        if (now.kind == TOKEN_WORD && now.text.len >= 6 &&
+        if (now.kind == SQL_TOKEN_WORD && now.text.len >= 6 &&
             strncasecmp(now.text.ptr, "_plumb", 6) == 0) {
             return complain(node, now.offset, err, "belongs to the engine", now.text);
         }

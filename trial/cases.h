@@ -20,6 +20,7 @@
 #ifndef PLUMB_TRIAL_CASES_H
 #define PLUMB_TRIAL_CASES_H
 
+#include "transform/branches.h"
 #include "trial/cells.h"
 #include "trial/scratch.h"
 
@@ -113,11 +114,30 @@ struct covered {
     int64_t looked_at; /* tests that say what its table must hold */
 };
 
+/* One way that SQL of the flow may go, and how often it did. */
+struct case_way {
+    size_t transform;        /* index in the flow */
+    const struct node *node; /* of its SQL or delete_when; branch.offset is in its text */
+    const char *sql;
+    struct branch branch;
+    int64_t reached;
+};
+
+/* The flow with SQL that counts (trial/cover.c). */
+struct cover {
+    struct flow_transform *marked; /* owned: [flow->transform_count] */
+    int *levels;                   /* owned: what of each transform's SQL could be made to count */
+    struct case_way *ways;         /* owned, in the order of transforms and their SQL */
+    int64_t *counts;               /* owned: as SQL counts */
+    size_t count;
+};
+
 struct case_run {
     const struct flow *flow;
     struct arena *arena;
     struct scratch scratch;
     struct covered *covered; /* owned: [flow->transform_count] */
+    struct cover cover;
 };
 MUST_CHECK enum err_code case_run_open(struct case_run *r, const struct flow *flow,
                                        struct arena *arena, struct err *err);
@@ -126,5 +146,9 @@ void case_run_close(struct case_run *r); /* for CLEANUP */
 MUST_CHECK enum err_code case_run_one(struct case_run *r, const struct test_case *test,
                                       struct case_result *out, struct err *err);
 void case_result_release(struct case_result *r);
+/* Fills `reached` of r->cover.ways, after the tests. */
+void case_run_count(struct case_run *r);
+/* False when the SQL was not followed, so that its ways are not known. */
+bool case_run_counts(const struct case_run *r, size_t transform);
 
 #endif

@@ -12,6 +12,10 @@ struct running {
     struct buf trouble; /* what the run failed with, "" if it did not */
 };
 
+/* SQL that counts, for every transform where it compiles (cover.c). */
+void cover_open(struct cover *c, const struct flow *flow, struct arena *arena);
+void cover_close(struct cover *c);
+
 /* One more failure of the test; what is borrowed. */
 struct failure *case_fail(struct running *x, int line, const char *what);
 void case_add_cell(struct failure *f, const char *column, const char *expected, const char *got);

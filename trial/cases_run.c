@@ -213,6 +213,40 @@ static void narrow(struct running *x, struct flow_transform *alone) {
     }
 }
 
+/* The same once more with SQL that counts, which way it went; what comes of it was looked at above. */
+static enum err_code run_counting(struct running *x, const struct sample *sample,
+                                  const struct deliveries *d, struct err *err) {
+    struct scratch *s = &x->run->scratch;
+    struct cover *cover = &x->run->cover;
+    if (cover->count == 0) {
+        return ERR_NONE;
+    }
+    s->flow.transforms = cover->marked;
+    if (x->test->transform != NULL) {
+        s->flow.transforms += x->test->transform - x->run->flow->transforms;
+        s->flow.transform_count = 1;
+    }
+    s->flow.ways = cover->counts;
+    s->flow.way_count = cover->count;
+    scratch_use(s, "counting");
+    scratch_clear(s);
+    struct err why = ERR_INIT;
+    enum err_code code = scratch_stage(s, sample, d, &why);
+    const struct scratch_run each = {.turn_rows = 1};
+    if (code == ERR_NONE) {
+        code = scratch_run(s, &each, NULL, &why);
+    }
+    s->flow.ways = NULL;
+    s->flow.way_count = 0;
+    s->flow.transforms = x->run->flow->transforms;
+    s->flow.transform_count = x->run->flow->transform_count;
+    if (code == ERR_CANCELLED) {
+        *err = why;
+        return code;
+    }
+    return ERR_NONE;
+}
+
 static enum err_code run_store(struct running *x, struct err *err) {
     struct scratch *s = &x->run->scratch;
     struct flow_transform alone;
@@ -254,7 +288,7 @@ static enum err_code run_store(struct running *x, struct err *err) {
     compare_trouble(x);
     s->flow.transforms = x->run->flow->transforms;
     s->flow.transform_count = x->run->flow->transform_count;
-    return code;
+    return code == ERR_NONE ? run_counting(x, &sample, &d, err) : code;
 }
 
 /* ---- decoding alone ---- */
@@ -347,11 +381,13 @@ enum err_code case_run_open(struct case_run *r, const struct flow *flow, struct 
                             struct err *err) {
     *r = (struct case_run){.flow = flow, .arena = arena};
     r->covered = mem_alloc_array(flow->transform_count + 1, sizeof *r->covered);
+    cover_open(&r->cover, flow, arena);
     return scratch_open(&r->scratch, flow, err);
 }
 
 void case_run_close(struct case_run *r) {
     scratch_close(&r->scratch);
+    cover_close(&r->cover);
     mem_free(r->covered);
     r->covered = NULL;
 }

@@ -195,6 +195,9 @@ static enum err_code open_all(struct store *s, struct err *err) {
         code = sql_functions_register(s->db, err);
     }
     if (code == ERR_NONE) {
+        code = cover_register(s, err);
+    }
+    if (code == ERR_NONE) {
         code = batch_tables_create(s, err);
     }
     if (code == ERR_NONE) {

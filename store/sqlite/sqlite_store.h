@@ -104,6 +104,8 @@ void catalog_table_columns(const struct flow *flow, const struct flow_table *t, 
 void catalog_index_name(const struct flow_table *t, size_t index, struct buf *out);
 /* _plumb_pos(), _plumb_record() and the authorizer (analyse.c). */
 MUST_CHECK enum err_code analyse_install(struct store *s, struct err *err);
+/* plumb_reached() and plumb_decided(), if the flow has ways to count (cover.c). */
+MUST_CHECK enum err_code cover_register(struct store *s, struct err *err);
 /* How the SELECT will run: has_* , is_mixed and batch_* of sql_facts (query_plan.c). */
 MUST_CHECK enum err_code query_plan_note(struct store *s, const char *sql, struct sql_facts *out,
                                          struct err *err);
