@@ -13,6 +13,7 @@ struct audit {
     struct facts checks;   /* check, claim, looked at, findings */
     struct facts findings; /* check, where, message */
     struct facts tables;   /* table, made by, rows, digest */
+    struct facts deep;     /* table, rows, missing, too much, different, in words */
     const char *check;     /* the one at work */
     const char *claim;
     int64_t examined;
@@ -39,5 +40,7 @@ MUST_CHECK enum err_code audit_staging(struct audit *a, struct err *err);
 MUST_CHECK enum err_code audit_progress(struct audit *a, struct err *err);
 /* The tables themselves (audit_tables.c). */
 MUST_CHECK enum err_code audit_tables(struct audit *a, struct err *err);
+/* Everything recomputed and compared (audit_deep.c). quiet: no progress on a terminal. */
+MUST_CHECK enum err_code audit_deep(struct audit *a, bool quiet, struct err *err);
 
 #endif

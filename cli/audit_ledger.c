@@ -10,7 +10,7 @@
     "_plumb_ledger l JOIN _plumb_batches b ON b.id = l.batch LEFT JOIN _plumb_partitions p ON "    \
     "p.id = b.partition"
 
-#define SELECTS_MAX 4
+#define SELECTS_MAX 8
 
 static const struct {
     const char *name;
@@ -99,6 +99,31 @@ static const struct {
       "NOT EXISTS (SELECT 1 FROM _plumb_streams s WHERE s.batch = l.batch)",
       "SELECT 'batch id ' || l.batch || ', transform ' || l.transform, 'the batch is not there' "
       "FROM _plumb_ledger l LEFT JOIN _plumb_batches b ON b.id = l.batch WHERE b.id IS NULL"}},
+    {"orphans",
+     "nothing points at a batch, partition or transform that is not there",
+     "SELECT (SELECT count(*) FROM _plumb_marks) + (SELECT count(*) FROM _plumb_streams) + (SELECT "
+     "count(*) FROM _plumb_coverage) + (SELECT count(*) FROM _plumb_notes)",
+     {"SELECT 'mark of transform ' || m.transform, 'partition ' || m.partition || ' is not there' "
+      "FROM _plumb_marks m LEFT JOIN _plumb_partitions p ON p.id = m.partition WHERE p.id IS NULL",
+      "SELECT 'mark of transform ' || m.transform, 'its transform is not there' FROM _plumb_marks "
+      "m LEFT JOIN _plumb_transforms t ON t.name = m.transform WHERE t.name IS NULL",
+      "SELECT 'stream ' || s.stream || ' of batch id ' || s.batch, 'the batch is not there' FROM "
+      "_plumb_streams s LEFT JOIN _plumb_batches b ON b.id = s.batch WHERE b.id IS NULL",
+      "SELECT 'coverage of partition ' || c.partition, 'from ' || c.low || ' to ' || c.high || ': "
+      "the partition is not there' FROM _plumb_coverage c LEFT JOIN _plumb_partitions p ON p.id = "
+      "c.partition WHERE p.id IS NULL",
+      "SELECT 'note ' || n.id, 'partition ' || n.partition || ' is not there' FROM _plumb_notes n "
+      "LEFT JOIN _plumb_partitions p ON p.id = n.partition WHERE p.id IS NULL",
+      "SELECT 'reject ' || r.id, 'the batch that took its record back is not there' FROM "
+      "_plumb_rejects r LEFT JOIN _plumb_batches b ON b.id = r.taken_back_by WHERE "
+      "r.taken_back_by IS NOT NULL AND b.id IS NULL",
+      "SELECT DISTINCT 'ledger of transform ' || l.transform, 'its transform is not there' FROM "
+      "_plumb_ledger l LEFT JOIN _plumb_transforms t ON t.name = l.transform WHERE t.name IS NULL",
+      /* Names of queues go "_plumb_q_TRANSFORM" or "_plumb_q_TRANSFORM.rest". */
+      "SELECT 'queue ' || q.name, 'its transform is not there' FROM (SELECT name, substr(name, 10) "
+      "|| '.' AS rest FROM sqlite_schema WHERE type = 'table' AND name GLOB '_plumb_q_*') q LEFT "
+      "JOIN _plumb_transforms t ON t.name = substr(q.rest, 1, instr(q.rest, '.') - 1) WHERE t.name "
+      "IS NULL"}},
 };
 
 enum err_code audit_ledger(struct audit *a, struct err *err) {

@@ -118,7 +118,7 @@ static enum err_code open_aside(struct replay *p, struct run *r, struct err *err
     store_close(r->store);
     r->store = NULL;
     err_clear(err);
-    store_aside_remove(p->flow);
+    store_aside_remove(p->flow, STORE_ASIDE);
     code = store_open(&p->built, STORE_ASIDE, &r->store, err);
     if (code == ERR_NONE) {
         code = store_begin(r->store, err);
@@ -189,7 +189,7 @@ static enum err_code replay_run(struct replay *p, const struct run_options *opti
     }
     fault_step("replay.swapped");
     if (code == ERR_NONE) {
-        store_aside_remove(p->flow);
+        store_aside_remove(p->flow, STORE_ASIDE);
     }
     return code;
 }

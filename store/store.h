@@ -23,6 +23,8 @@ enum store_mode {
     STORE_REBUILD, /* as STORE_WRITE, but leaves the flow's tables as they are */
     STORE_ASIDE,   /* beside the store, "<file>-aside": what the flow's transforms make, from the
                       staged batches and the other tables of the store, which it only reads */
+    STORE_AUDIT,   /* as STORE_ASIDE, in "<file>-audit", with a lock of its own: what is built there
+                      is compared with the store, and thrown away */
     STORE_NOTE,    /* a small write beside a running plumb: without the lock, nothing is created */
     STORE_SCRATCH  /* in memory, for checking a flow's SQL */
 };
@@ -243,8 +245,9 @@ MUST_CHECK enum err_code store_aside_continues(struct store *s, const char *purp
                                                struct err *err);
 /* Copies what is known of partitions and batches, and notes the purpose. Within a transaction. */
 MUST_CHECK enum err_code store_aside_begin(struct store *s, const char *purpose, struct err *err);
-/* Removes what was built aside of the flow's store, if there is anything. */
-void store_aside_remove(const struct flow *flow);
+/* Removes what was built aside of the flow's store, if there is anything. mode: STORE_ASIDE or
+ * STORE_AUDIT, whose store is open and locked, or not there. */
+void store_aside_remove(const struct flow *flow, enum store_mode mode);
 
 #define SWAP_SAMPLES_MAX 3
 struct swap_table {

@@ -304,7 +304,7 @@ static enum err_code catalog_create(struct store *s, struct err *err) {
             code = table_create(s, &s->flow->tables[i], err);
         }
     }
-    if (code == ERR_NONE && s->mode == STORE_ASIDE) {
+    if (code == ERR_NONE && store_is_aside(s->mode)) {
         /* Raw records are read where they are: the name means the origin's table then. */
         code = store_execute(s, "DROP TABLE IF EXISTS main._plumb_frames", err);
     }

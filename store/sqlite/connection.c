@@ -37,6 +37,10 @@ static const char pragmas_aside[] = "PRAGMA journal_mode = WAL;"
                                     "PRAGMA journal_size_limit = 67108864;"
                                     "PRAGMA recursive_triggers = ON;";
 
+bool store_is_aside(enum store_mode mode) {
+    return mode == STORE_ASIDE || mode == STORE_AUDIT;
+}
+
 static enum err_code store_locate(const struct flow *flow, char **out, struct err *err) {
     struct str url = str_of(flow->store);
     if (!str_starts_with(url, STR("sqlite:"))) {
@@ -143,10 +147,10 @@ static enum err_code connect(struct store *s, struct err *err) {
     if (code == ERR_NONE && (s->mode == STORE_WRITE || s->mode == STORE_REBUILD)) {
         code = store_execute(s, pragmas_write, err);
     }
-    if (code == ERR_NONE && s->mode == STORE_ASIDE) {
+    if (code == ERR_NONE && store_is_aside(s->mode)) {
         code = store_execute(s, pragmas_aside, err);
     }
-    if (code == ERR_NONE && s->mode == STORE_ASIDE) {
+    if (code == ERR_NONE && store_is_aside(s->mode)) {
         char *origin = NULL;
         code = store_locate(s->flow, &origin, err);
         if (code == ERR_NONE) {
@@ -185,7 +189,7 @@ static enum err_code open_all(struct store *s, struct err *err) {
         return err_set(err, ERR_CONFIG, "there is no store at '%s' yet; `plumb run` creates it",
                        s->path);
     }
-    if (s->mode == STORE_WRITE || s->mode == STORE_REBUILD) {
+    if (s->mode == STORE_WRITE || s->mode == STORE_REBUILD || s->mode == STORE_AUDIT) {
         code = lock_take(s, err);
     }
     if (code == ERR_NONE) {
@@ -222,13 +226,17 @@ enum err_code store_attach(struct store *s, const char *path, const char *schema
     return code;
 }
 
-void store_aside_remove(const struct flow *flow) {
+static const char *aside_ending(enum store_mode mode) {
+    return mode == STORE_AUDIT ? "-audit" : "-aside";
+}
+
+void store_aside_remove(const struct flow *flow, enum store_mode mode) {
     char *path = NULL;
     struct err ignored = ERR_INIT;
     if (store_locate(flow, &path, &ignored) == ERR_NONE) {
-        static const char *const endings[] = {"-aside", "-aside-wal", "-aside-shm"};
+        static const char *const endings[] = {"", "-wal", "-shm", "-lock"};
         for (size_t i = 0; i < ARRAY_COUNT(endings); i++) {
-            char *name = mem_printf("%s%s", path, endings[i]);
+            char *name = mem_printf("%s%s%s", path, aside_ending(mode), endings[i]);
             (void)unlink(name); /* it may not be there */
             mem_free(name);
         }
@@ -243,9 +251,9 @@ enum err_code store_open(const struct flow *flow, enum store_mode mode, struct s
     s->mode = mode;
     s->lock_fd = -1;
     enum err_code code = store_locate(flow, &s->path, err); /* also what is only checked */
-    if (code == ERR_NONE && mode == STORE_ASIDE) {
+    if (code == ERR_NONE && store_is_aside(mode)) {
         char *origin = s->path;
-        s->path = mem_printf("%s-aside", origin);
+        s->path = mem_printf("%s%s", origin, aside_ending(mode));
         mem_free(origin);
     }
     if (code == ERR_NONE && mode == STORE_SCRATCH) {
@@ -264,7 +272,7 @@ enum err_code store_open(const struct flow *flow, enum store_mode mode, struct s
 }
 
 bool store_table_is_elsewhere(const struct store *s, const struct flow_table *t) {
-    return s->mode == STORE_ASIDE && !flow_writes(s->flow, t);
+    return store_is_aside(s->mode) && !flow_writes(s->flow, t);
 }
 
 void store_close(struct store *s) {

@@ -96,6 +96,7 @@ MUST_CHECK enum err_code catalog_indexes(struct store *s, const struct flow_tabl
                                          struct err *err);
 /* The schema under which a store aside sees the one it is built for. */
 #define STORE_ORIGIN "plumb_origin"
+bool store_is_aside(enum store_mode mode);
 /* Attaches the database at path. */
 MUST_CHECK enum err_code store_attach(struct store *s, const char *path, const char *schema,
                                       struct err *err);
