@@ -27,15 +27,8 @@ static void amounts_signed(struct buf *out, const struct flow_table *into) {
             continue;
         }
         const struct column *c = &into->schema.columns[i];
-        if (c->type == TYPE_INT256) {
-            buf_addf(
-                out,
-                ", i256_sum(CASE WHEN \"_sign\" < 0 THEN i256_neg(i256(\"%s\")) ELSE i256(\"%s\") "
-                "END)",
-                c->name, c->name);
-        } else {
-            buf_addf(out, ", _plumb_isum(\"%s\", \"_sign\")", c->name);
-        }
+        buf_addf(out, ", %s(\"%s\", \"_sign\")",
+                 c->type == TYPE_INT256 ? "_plumb_i256_sum" : "_plumb_isum", c->name);
     }
 }
 

@@ -98,22 +98,14 @@ static bool is_null(sqlite3_value *v) {
 
 #define QUOTED_BYTES 80
 
-static void i256_call(sqlite3_context *context, int argc, sqlite3_value **argv) {
-    (void)argc;
-    if (is_null(argv[0])) {
-        return;
+/* As int256_argument, of a text, too: the decimal or 0x number it says. */
+static bool number_argument(sqlite3_context *context, sqlite3_value *v, struct int256 *out) {
+    if (sqlite3_value_type(v) != SQLITE_TEXT) {
+        return int256_argument(context, 0, v, out);
     }
-    struct int256 v;
-    if (sqlite3_value_type(argv[0]) != SQLITE_TEXT) {
-        if (int256_argument(context, 0, argv[0], &v)) {
-            int256_result(context, &v);
-        }
-        return;
-    }
-    struct str text = text_of(argv[0]);
-    if (int256_parse(text, &v)) {
-        int256_result(context, &v);
-        return;
+    struct str text = text_of(v);
+    if (int256_parse(text, out)) {
+        return true;
     }
     char quoted[QUOTED_BYTES];
     str_printable(text, quoted, sizeof(quoted));
@@ -121,6 +113,15 @@ static void i256_call(sqlite3_context *context, int argc, sqlite3_value **argv) 
     (void)snprintf(problem, sizeof(problem), "'%s' is no decimal or 0x number of up to 256 bits",
                    quoted);
     fail(context, problem);
+    return false;
+}
+
+static void i256_call(sqlite3_context *context, int argc, sqlite3_value **argv) {
+    (void)argc;
+    struct int256 v;
+    if (!is_null(argv[0]) && number_argument(context, argv[0], &v)) {
+        int256_result(context, &v);
+    }
 }
 
 static void text_call(sqlite3_context *context, int argc, sqlite3_value **argv) {
@@ -256,6 +257,11 @@ static void cmp_call(sqlite3_context *context, int argc, sqlite3_value **argv) {
 
 /* ---- i256_sum ---- */
 
+/* With a second argument, its sign says whether the first is added or taken away. */
+static bool is_taken_away(int argc, sqlite3_value **argv) {
+    return argc == 2 && sqlite3_value_int64(argv[1]) < 0;
+}
+
 struct wide_sum {
     struct int256_sum sum;
     bool used;
@@ -299,6 +305,28 @@ static void sum_inverse(sqlite3_context *context, int argc, sqlite3_value **argv
     }
 }
 
+/* Amounts are what i256() takes. */
+static void amount_add(sqlite3_context *context, sqlite3_value *amount, bool negate) {
+    struct int256 v;
+    if (is_null(amount) || !number_argument(context, amount, &v)) {
+        return;
+    }
+    struct int256_sum *sum = wide_state(context);
+    if (sum != NULL && negate) {
+        int256_sum_sub(sum, &v);
+    } else if (sum != NULL) {
+        int256_sum_add(sum, &v);
+    }
+}
+
+static void amount_step(sqlite3_context *context, int argc, sqlite3_value **argv) {
+    amount_add(context, argv[0], is_taken_away(argc, argv));
+}
+
+static void amount_inverse(sqlite3_context *context, int argc, sqlite3_value **argv) {
+    amount_add(context, argv[0], !is_taken_away(argc, argv));
+}
+
 static void sum_value(sqlite3_context *context) {
     struct int256 result = int256_from_i64(0);
     const struct wide_sum *state = sqlite3_aggregate_context(context, 0);
@@ -340,11 +368,6 @@ static void long_sum_add(sqlite3_context *context, sqlite3_value *v, bool negate
         sum->low += low;
         sum->high += (x < 0 ? -1 : 0) + (sum->low < before ? 1 : 0);
     }
-}
-
-/* With a second argument, its sign says whether the first is added or taken away. */
-static bool is_taken_away(int argc, sqlite3_value **argv) {
-    return argc == 2 && sqlite3_value_int64(argv[1]) < 0;
 }
 
 static void isum_step(sqlite3_context *context, int argc, sqlite3_value **argv) {
@@ -446,6 +469,11 @@ static const struct function functions[] = {
      .arguments = 1,
      .step = sum_step,
      .inverse = sum_inverse,
+     .value = sum_value},
+    {.name = "_plumb_i256_sum",
+     .arguments = 2,
+     .step = amount_step,
+     .inverse = amount_inverse,
      .value = sum_value},
     {.name = "_plumb_isum",
      .arguments = 1,

@@ -14,6 +14,7 @@
  *   _plumb_isum(x)       the same over INTEGERs, to an INTEGER: the result must fit 64 bits, sums
  *                        on the way need not; no rows: 0
  *   _plumb_isum(x, sign) x is taken away when sign is negative
+ *   _plumb_i256_sum(x, sign) i256_sum of what i256(x) takes; x is taken away when sign is negative
  *   _plumb_iadd(a, b)    a + b as INTEGER; error on overflow; NULL counts as 0
  *
  * Arguments of the i256_ functions are an int256 BLOB or an INTEGER; NULL if any is NULL. REAL, and

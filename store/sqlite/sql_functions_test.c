@@ -327,6 +327,23 @@ static void sums_work_as_window_functions(void **state) {
                  "5 -4 -4 9223372036854775803 9223372036854775802 -6");
 }
 
+static void signed_amounts_are_what_i256_takes(void **state) {
+    sqlite3 *db = *state;
+    assert_gives(db,
+                 "i256_text(_plumb_i256_sum(column1, column2)) FROM (VALUES ('0x10', 1), (7, -1), "
+                 "(i256('1000000000000000000000'), 1), (NULL, 1), (NULL, -1), ('1', -1))",
+                 "1000000000000000000008");
+    assert_gives(db, "i256_text(_plumb_i256_sum(1, 1)) WHERE false", "0");
+    assert_gives(
+        db,
+        "group_concat(s, ' ') FROM (SELECT i256_text(_plumb_i256_sum(i, 2 - i) OVER (ORDER "
+        "BY i ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)) AS s FROM (SELECT column1 AS i FROM "
+        "(VALUES (1), (2), (3), (4))))",
+        "1 3 -1 -7");
+    assert_fails(db, "_plumb_i256_sum('ten', 1)", "'ten' is no decimal or 0x number");
+    assert_fails(db, "_plumb_i256_sum(1.5, -1)", "wanted an int256");
+}
+
 static void isum_is_exact_between_the_limits(void **state) {
     sqlite3 *db = *state;
     assert_gives(db, "_plumb_isum(1) WHERE false", "0");
@@ -440,6 +457,7 @@ int main(void) {
         TEST(sum_does_not_overflow_on_the_way),
         TEST(sum_works_in_groups_and_filters),
         TEST(sums_work_as_window_functions),
+        TEST(signed_amounts_are_what_i256_takes),
         TEST(isum_is_exact_between_the_limits),
         TEST(isum_with_a_sign_takes_away),
         TEST(isum_refuses_everything_but_integers),
