@@ -340,8 +340,11 @@ static void signed_amounts_are_what_i256_takes(void **state) {
         "BY i ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)) AS s FROM (SELECT column1 AS i FROM "
         "(VALUES (1), (2), (3), (4))))",
         "1 3 -1 -7");
-    assert_fails(db, "_plumb_i256_sum('ten', 1)", "'ten' is no decimal or 0x number");
-    assert_fails(db, "_plumb_i256_sum(1.5, -1)", "wanted an int256");
+    assert_fails(db, "_plumb_i256_sum('ten', 1)",
+                 "_plumb_i256_sum(): 'ten' is no decimal or 0x number of up to 256 bits");
+    assert_fails(
+        db, "_plumb_i256_sum(1.5, -1)",
+        "_plumb_i256_sum(): argument 1 is REAL, wanted an int256 (see i256()) or an INTEGER");
 }
 
 static void isum_is_exact_between_the_limits(void **state) {
