@@ -8,9 +8,11 @@
 enum component_kind { COMPONENT_SOURCE, COMPONENT_SINK };
 enum component_status { STATUS_STABLE, STATUS_BETA };
 
-#define CAP_RESUMABLE 1u /* starts again from its cursor */
-#define CAP_ACKS      2u /* tells the upstream what is durable */
-#define CAP_ORDERED   4u /* records of a partition come in one order, always the same */
+#define CAP_RESUMABLE 1u  /* starts again from its cursor */
+#define CAP_ACKS      2u  /* tells the upstream what is durable */
+#define CAP_ORDERED   4u  /* records of a partition come in one order, always the same */
+#define CAP_COVERS    16u /* says what it has covered of its own axis (blocks) */
+#define CAP_HTTP      32u /* asks by HTTP, and counts the answers in its facts */
 #define CAP_TAKES_BACK                                                                             \
     8u /* may take records back: its streams have identities, and maps keep to them */
 
@@ -67,6 +69,10 @@ void component_help(const struct component *c, struct buf *out);
 void component_reference(const struct component *c, struct buf *out);
 /* The member "rejects" of a source's or a map's properties: a limit. */
 struct json_writer;
+/* Members of "properties", one for each option. */
+void options_json_schema(const struct option *options, size_t count, struct json_writer *w);
+/* A Markdown table of options, for pages of other things than components. */
+void options_reference_rows(const struct option *options, size_t count, struct buf *out);
 void component_rejects_schema(const char *doc, struct json_writer *w);
 /* JSON Schema (draft 2020-12) of the component's map: an object schema into w. */
 void component_json_schema(const struct component *c, struct json_writer *w);

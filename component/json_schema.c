@@ -164,6 +164,10 @@ static void add_option(const struct option *o, void *context) {
     json_end_object(w);
 }
 
+void options_json_schema(const struct option *options, size_t count, struct json_writer *w) {
+    describe_each(options, count, add_option, w);
+}
+
 static void add_required(const struct option *o, void *context) {
     if ((o->flags & OPTION_REQUIRED) != 0) {
         json_c(context, option_name(o));

@@ -59,6 +59,26 @@ static void add_options(struct buf *out, const struct option *options, size_t co
     describe_each(options, count, add_section, out);
 }
 
+static void add_doc_row(const struct option *o, void *context) {
+    struct buf *out = context;
+    AUTO_BUF type = BUF_INIT(BUF_TEXT_MAX);
+    describe_type(o, &type);
+    buf_addf(out, "| `%s` | ", option_name(o));
+    add_cell(out, buf_c(&type));
+    buf_adds(out, " | ");
+    if (o->def != NULL) {
+        buf_addf(out, "`%s`", o->def);
+    }
+    buf_adds(out, " | ");
+    add_cell(out, o->doc != NULL ? o->doc : "");
+    buf_adds(out, " |\n");
+}
+
+void options_reference_rows(const struct option *options, size_t count, struct buf *out) {
+    buf_adds(out, "| option | type | default | |\n| --- | --- | --- | --- |\n");
+    describe_each(options, count, add_doc_row, out);
+}
+
 static void add_keys(struct buf *out, const struct described_key *keys, size_t count) {
     buf_adds(out, "| key | value | meaning |\n| --- | --- | --- |\n");
     for (size_t i = 0; i < count; i++) {

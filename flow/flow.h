@@ -108,6 +108,9 @@ struct flow_transform {
                                   another one is stale */
 };
 
+struct flow_check;                        /* flow/checks.h */
+#define CHECKS_EVERY_US INT64_C(10000000) /* unless checks: every: says otherwise */
+
 enum keep_kind { KEEP_FOREVER, KEEP_AGE, KEEP_BYTES };
 
 struct flow {
@@ -127,6 +130,9 @@ struct flow {
     size_t table_count;
     struct flow_transform *transforms; /* in an order in which inputs come before consumers */
     size_t transform_count;
+    const struct flow_check *checks;
+    size_t check_count;
+    int64_t checks_every_us;
     struct hash128 version; /* of the flow file and the SQL files as read */
     /* Counters that SQL may bump by plumb_reached and plumb_decided (transform/branches.h); NULL:
      * there are no such functions. Those who count own them (trial/). */

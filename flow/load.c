@@ -15,8 +15,8 @@
 
 #define FLOW_ARENA_BYTES_MAX ((size_t)512 << 20) /* a bound against mistakes, not a need */
 
-static const char *const flow_keys[] = {"flow",    "store",  "staging",
-                                        "sources", "tables", "transforms"};
+static const char *const flow_keys[] = {"flow",   "store",      "staging", "sources",
+                                        "tables", "transforms", "checks"};
 
 /* ---- staging ---- */
 
@@ -134,7 +134,13 @@ static enum err_code read_tree(struct loader *l, const struct node *root, struct
     if (code == ERR_NONE) {
         code = read_section(l, root, "transforms", transforms_load, err);
     }
-    return code == ERR_NONE ? graph_check(l, err) : code;
+    if (code == ERR_NONE) {
+        code = graph_check(l, err);
+    }
+    if (code == ERR_NONE) { /* transforms stay where they are from now on */
+        code = read_section(l, root, "checks", checks_load, err);
+    }
+    return code;
 }
 
 static enum err_code load_into(struct flow *f, struct str text, const struct registry *registry,
@@ -166,6 +172,7 @@ enum err_code flow_load_text(struct str text, const char *path, const struct reg
     f->path = arena_strdup(&f->arena, path);
     char *directory = file_directory_of(path);
     f->directory = arena_strdup(&f->arena, directory);
+    f->checks_every_us = CHECKS_EVERY_US;
     mem_free(directory);
     const enum err_code code = load_into(f, text, registry, lookup, err);
     if (code != ERR_NONE) {

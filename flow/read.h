@@ -47,6 +47,8 @@ MUST_CHECK enum err_code sources_load(struct loader *l, const struct node *secti
 MUST_CHECK enum err_code tables_load(struct loader *l, const struct node *section, struct err *err);
 MUST_CHECK enum err_code transforms_load(struct loader *l, const struct node *section,
                                          struct err *err);
+/* After graph_check (flow/checks.c). */
+MUST_CHECK enum err_code checks_load(struct loader *l, const struct node *section, struct err *err);
 /* on: of a derive (flow/on.c). */
 MUST_CHECK enum err_code on_load(struct loader *l, struct flow_transform *t, const struct node *n,
                                  struct err *err);

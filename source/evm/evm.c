@@ -134,7 +134,7 @@ const struct component source_evm = {
         "    Transfer: event Transfer(address indexed from, address indexed to, uint256 value)\n",
     COMPONENT_OPTIONS(options),
     .conf_size = sizeof(struct evm_conf),
-    .caps = CAP_RESUMABLE | CAP_ORDERED | CAP_TAKES_BACK,
+    .caps = CAP_RESUMABLE | CAP_ORDERED | CAP_TAKES_BACK | CAP_COVERS | CAP_HTTP,
     .check = evm_source_check,
     .streams = evm_source_streams,
     .source = &ops,
