@@ -4,6 +4,7 @@
 #include "cli/facts.h"
 #include "cli/opened.h"
 #include "transform/transform.h"
+#include "watch/watch.h"
 
 static const struct command_option options[] = {{"json", NULL, "As JSON."}, {NULL, NULL, NULL}};
 
@@ -130,6 +131,9 @@ static int check_run(const struct invocation *call) {
     enum err_code code = opened_open(&opened, call, call->arguments[0], STORE_SCRATCH, &err);
     if (code == ERR_NONE) {
         code = plan_open(opened.store, opened.flow, &plan, &err);
+    }
+    if (code == ERR_NONE) {
+        code = watch_compile(opened.flow, opened.store, &err);
     }
     plan_close(plan);
     if (code != ERR_NONE) {

@@ -11,6 +11,7 @@ extern const struct command command_run;
 extern const struct command command_replay;
 extern const struct command command_rewind;
 extern const struct command command_status;
+extern const struct command command_alerts;
 extern const struct command command_rejects;
 extern const struct command command_audit;
 extern const struct command command_prove;

@@ -5,6 +5,7 @@
 #include "cli/docs_flow.h"
 #include "cli/output.h"
 #include "component/describe.h"
+#include "flow/checks.h"
 
 static const struct command_option options[] = {
     {"out", "DIR", "Where the flow's pages go (default: docs beside its flow file); also -o DIR."},
@@ -29,6 +30,7 @@ static void index_page(const struct registry *r, struct buf *out) {
         buf_addf(out, "| [%s](%s-%s.md) | %s | %s | %s |\n", c->name, describe_kind(c), c->name,
                  describe_kind(c), describe_status(c), c->summary);
     }
+    buf_adds(out, "\nWhat may stand under `checks:` is in [checks](checks.md).\n");
 }
 
 static enum err_code write_reference(const struct registry *r, const char *directory,
@@ -41,6 +43,11 @@ static enum err_code write_reference(const struct registry *r, const char *direc
         char *name = mem_printf("%s-%s.md", describe_kind(c), c->name);
         code = write_page(directory, name, &page, err);
         mem_free(name);
+    }
+    if (code == ERR_NONE) {
+        AUTO_BUF checks = BUF_INIT(BUF_TEXT_MAX);
+        checks_reference(&checks);
+        code = write_page(directory, "checks.md", &checks, err);
     }
     AUTO_BUF page = BUF_INIT(BUF_TEXT_MAX);
     index_page(r, &page);
@@ -104,7 +111,7 @@ static int docs_run(const struct invocation *call) {
     AUTO_OUTPUT out;
     output_init(&out);
     AUTO_BUF count = BUF_INIT(BUF_TEXT_MAX);
-    output_count(&count, call->registry->count + 1, "page");
+    output_count(&count, call->registry->count + 2, "page");
     output_add(&out, "%s: %s\n", directory, buf_c(&count));
     return output_flush(&out, EXIT_DONE);
 }

@@ -2,6 +2,7 @@
 #include "cli/reload.h"
 
 #include "transform/transform.h"
+#include "watch/watch.h"
 
 enum err_code reload_load(const char *path, const struct registry *registry, struct flow **out,
                           struct err *err) {
@@ -14,6 +15,9 @@ enum err_code reload_load(const char *path, const struct registry *registry, str
     }
     if (code == ERR_NONE) {
         code = plan_open(scratch, flow, &plan, err);
+    }
+    if (code == ERR_NONE) {
+        code = watch_compile(flow, scratch, err);
     }
     plan_close(plan);
     store_close(scratch);

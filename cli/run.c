@@ -11,6 +11,7 @@
 #include "cli/reload.h"
 #include "cli/serve.h"
 #include "cli/stop.h"
+#include "cli/watching.h"
 #include "engine/engine.h"
 
 static const struct command_option run_options[] = {
@@ -29,6 +30,7 @@ struct live {
     struct flow *flow;
     struct flow *next;
     struct server *server; /* NULL without --listen */
+    int64_t firing;        /* checks that are not as they should be, after --once */
 };
 
 static void on_hangup(int number) {
@@ -83,17 +85,29 @@ static void tell_reloaded(const struct flow *flow) {
     log_info("reload", "flow=%s version=%s", flow->name, version);
 }
 
+/* The engine with the flow's checks beside it or, with --once, after it. */
+static enum err_code run_watched(struct live *live, const struct run_options *options,
+                                 struct run_summary *summary, struct err *err) {
+    struct watching *watching = options->once ? NULL : watching_start(live->flow);
+    const enum err_code code = engine_run(live->flow, options, summary, err);
+    watching_stop(watching);
+    if (options->once) {
+        watching_once(live->flow, &live->firing);
+    }
+    return code;
+}
+
 /* Runs the flow, and after each SIGHUP the one that takes over. */
 static enum err_code run_live(struct live *live, const struct run_options *options,
                               struct run_summary *summary, struct err *err) {
-    enum err_code code = engine_run(live->flow, options, summary, err);
+    enum err_code code = run_watched(live, options, summary, err);
     while (live->next != NULL && code == ERR_NONE) {
         struct flow *old = live->flow;
         live->flow = live->next;
         live->next = NULL;
         serve(live);
         tell_reloaded(live->flow);
-        code = engine_run(live->flow, options, summary, err);
+        code = run_watched(live, options, summary, err);
         if (code == ERR_CONFIG && summary->turns == 0) {
             (void)err_wrap(err, "reload refused, the old flow goes on");
             log_error("reload", err);
@@ -102,7 +116,7 @@ static enum err_code run_live(struct live *live, const struct run_options *optio
             serve(live);
             flow_free(refused);
             err_clear(err);
-            code = engine_run(live->flow, options, summary, err);
+            code = run_watched(live, options, summary, err);
         } else {
             flow_free(old);
         }
@@ -130,7 +144,8 @@ static void add_field(struct output *o, const char *name, int64_t n, enum style 
     output_styled(o, n > 0 ? style : STYLE_PLAIN, "%s %s", text, name);
 }
 
-static void show_summary(const struct flow *flow, const struct run_summary *s, struct output *o) {
+static void show_summary(const struct flow *flow, const struct run_summary *s, int64_t firing,
+                         struct output *o) {
     char duration[OUTPUT_NUMBER_BYTES];
     output_duration(s->duration_us, duration);
     output_styled(o, STYLE_STRONG, "%s", flow->name);
@@ -172,9 +187,14 @@ static void show_summary(const struct flow *flow, const struct run_summary *s, s
         add_field(o, "stopped at a limit of rejects", s->stopped, STYLE_BAD);
         output_add(o, "; 'plumb status %s' tells what to do\n", flow->path);
     }
+    if (firing > 0) {
+        add_field(o, firing == 1 ? "check fires" : "checks fire", firing, STYLE_BAD);
+        output_add(o, "; 'plumb alerts %s' tells which\n", flow->path);
+    }
 }
 
-static int print_json(const char *flow, const struct run_summary *s, const struct err *err) {
+static int print_json(const char *flow, const struct run_summary *s, int64_t firing,
+                      const struct err *err) {
     struct json_output o;
     json_output_begin(&o);
     json_begin_object(&o.json);
@@ -189,6 +209,7 @@ static int print_json(const char *flow, const struct run_summary *s, const struc
     json_kv_i64(&o.json, "troubles", s->troubles);
     json_kv_i64(&o.json, "failing_stages", s->failing_stages);
     json_kv_i64(&o.json, "stopped", s->stopped);
+    json_kv_i64(&o.json, "firing_checks", firing);
     json_kv_i64(&o.json, "duration_us", s->duration_us);
     json_kv_i64(&o.json, "first_commit_us", s->first_commit_us);
     if (err->code != ERR_NONE) {
@@ -232,7 +253,7 @@ static int run_flow(const struct invocation *call, const struct run_options *giv
     struct run_summary summary = {.first_commit_us = -1};
     if (flow_load(call->arguments[0], call->registry, &live.flow, &err) != ERR_NONE) {
         if (json) {
-            (void)print_json(NULL, &summary, &err);
+            (void)print_json(NULL, &summary, 0, &err);
         }
         return command_failed(&err);
     }
@@ -259,9 +280,9 @@ static int run_flow(const struct invocation *call, const struct run_options *giv
         (void)fputs("\r\x1b[K", stderr);
     }
     if (json) {
-        (void)print_json(live.flow->name, &summary, &err);
+        (void)print_json(live.flow->name, &summary, live.firing, &err);
     } else if (code == ERR_NONE || summary.turns > 0) {
-        show_summary(live.flow, &summary, &out);
+        show_summary(live.flow, &summary, live.firing, &out);
     }
     const int printed = output_flush(&out, EXIT_DONE);
     if (code == ERR_NONE) {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cli/alerts.h"
 #include "cli/commands.h"
 #include "cli/limits.h"
 #include "cli/queues.h"
@@ -73,7 +74,7 @@ static const struct fact_column coverage_columns[] = {
 /* Everything status knows, in the order it is shown. */
 struct status {
     struct facts sources, partitions, marks, transforms, rejects, troubles, events, failed,
-        coverage, limits;
+        coverage, limits, checks;
 };
 
 #define STATUS_INIT                                                                                \
@@ -82,7 +83,7 @@ struct status {
             FACTS_INIT(transform_columns), FACTS_INIT(reject_columns),                             \
             FACTS_INIT(trouble_columns), FACTS_INIT(event_columns),                                \
             FACTS_INIT(queue_failed_columns), FACTS_INIT(coverage_columns),                        \
-            FACTS_INIT(limit_columns)                                                              \
+            FACTS_INIT(limit_columns), FACTS_INIT(alerts_check_columns)                            \
     }
 
 static void status_release(struct status *s) {
@@ -96,6 +97,7 @@ static void status_release(struct status *s) {
     facts_release(&s->failed);
     facts_release(&s->coverage);
     facts_release(&s->limits);
+    facts_release(&s->checks);
 }
 
 /* Common table expression `slow`: each partition of the source with the mark of its slowest map. */
@@ -315,6 +317,9 @@ static enum err_code collect(const struct opened *o, struct status *s, struct er
     if (code == ERR_NONE) {
         code = limits_collect(o, &s->limits, err);
     }
+    if (code == ERR_NONE) {
+        code = alerts_checks(o, &s->checks, err);
+    }
     return code == ERR_NONE ? collect_rest(o, s, err) : code;
 }
 
@@ -357,6 +362,7 @@ static void show(const struct opened *opened, const struct status *s, struct out
     section(o, "Transforms", &s->transforms, FACTS_ROWS_MAX);
     show_waiting(o, &s->transforms);
     limits_show(&s->limits, o);
+    section(o, "Checks", &s->checks, FACTS_ROWS_MAX);
     section(o, "Rejected rows", &s->rejects, FACTS_ROWS_MAX);
     section(o, "Keys that failed", &s->failed, EVENTS_MAX);
     section(o, "Troubles", &s->troubles, FACTS_ROWS_MAX);
@@ -370,11 +376,11 @@ static void write_json(const struct opened *opened, const struct status *s, stru
     const struct {
         const char *key;
         const struct facts *facts;
-    } parts[] = {{"sources", &s->sources},   {"partitions", &s->partitions},
-                 {"marks", &s->marks},       {"transforms", &s->transforms},
-                 {"rejects", &s->rejects},   {"failed_keys", &s->failed},
-                 {"coverage", &s->coverage}, {"troubles", &s->troubles},
-                 {"limits", &s->limits},     {"schema_events", &s->events}};
+    } parts[] = {
+        {"sources", &s->sources},       {"partitions", &s->partitions}, {"marks", &s->marks},
+        {"transforms", &s->transforms}, {"rejects", &s->rejects},       {"failed_keys", &s->failed},
+        {"coverage", &s->coverage},     {"troubles", &s->troubles},     {"limits", &s->limits},
+        {"schema_events", &s->events},  {"checks", &s->checks}};
     for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
         json_key(w, parts[i].key);
         facts_json(parts[i].facts, w);

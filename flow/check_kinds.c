@@ -236,7 +236,7 @@ const struct check_kind_facts check_kinds[CHECK_KINDS] = {
          .doc = "The records of the last whole hour against the same hour of past days: how many "
                 "typical deviations (from the median, by the median of deviations) they are away. "
                 "The hour that is judged, hours that were flagged and hours without records are "
-                "not part of what is normal.",
+                "not part of what is normal; as many days before take their place.",
          .subject = "a source",
          .example = "usual: {volume: orders, warn: 4, error: 8, direction: drop}",
          .unit = UNIT_SCORE,

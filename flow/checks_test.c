@@ -121,7 +121,7 @@ static void a_name_that_is_none_is_refused_at_its_place(void **state) {
     refused("  c: {schema_change: orders, events: [new_feld]}\n", 39, "did you mean 'new_field'?");
     refused("  c: {latency: load, stage: extract, max: 1s}\n", 16,
             "stage extract is about a source");
-    refused("  c: {unique: orders, columns: [nam]}\n", 33, "did you mean 'name'");
+    refused("  c: {unique: orders, columns: [nme]}\n", 33, "did you mean 'name'");
 }
 
 static void a_kind_and_its_options_are_strict(void **state) {
