@@ -123,8 +123,9 @@ const struct check_kind_facts check_kinds[CHECK_KINDS] = {
                 "with the time it has been so: a batch that a map has not applied, a source that "
                 "is in trouble.",
          .subject = "a source; for stage load also a map",
-         .example = "slow: {latency: sources.orders, stage: load, percentile: 99, warn: 10s, error: 60s, "
-                    "for: 5m}",
+         .example =
+             "slow: {latency: sources.orders, stage: load, percentile: 99, warn: 10s, error: 60s, "
+             "for: 5m}",
          .unit = UNIT_TIME,
          .in_history = true,
          OPTIONS(latency)},

@@ -12,7 +12,6 @@
 #include "base/parse.h"
 #include "flow/checks_read.h"
 
-
 static enum err_code find_kind(const struct node *n, enum check_kind *out,
                                const struct node **subject, struct err *err) {
     const char *names[CHECK_KINDS];
