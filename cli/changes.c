@@ -506,7 +506,7 @@ static enum err_code count_rebuild(struct look *l, struct err *err) {
     if (code == ERR_NONE && all.gone > 0) {
         add_line(c, &(struct line){"lost", "batches", "", all.lost, all.gone, -1, EFFECT_LOST,
                                    "their raw records are no longer kept (staging: keep): a "
-                                   "rebuild is refused, it would lose their rows"});
+                                   "rebuild would lose their rows, and is refused without --lose"});
     }
     return code;
 }

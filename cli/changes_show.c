@@ -10,7 +10,11 @@ static void show_verdict(const struct changes *c, const struct flow *flow, struc
     char time[OUTPUT_NUMBER_BYTES];
     if (c->count[EFFECT_LOST] > 0) {
         output_styled(o, STYLE_BAD, "Rows would be lost");
-        output_add(o, ": put the old definition back, or begin again with a new store\n");
+        output_add(o,
+                   ": put the old definition back, begin again with a new store, or go on "
+                   "without them\n  plumb replay %s%s%s --lose\n",
+                   flow->path, c->scope != NULL ? " --transform " : "",
+                   c->scope != NULL ? c->scope : "");
     } else if (c->count[EFFECT_HAND] > 0) {
         output_styled(o, STYLE_BAD, "Your turn");
         output_add(o,

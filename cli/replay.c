@@ -11,6 +11,7 @@
 static const struct command_option options[] = {
     {"transform", "NAME", "Only what this transform makes, and everything below it."},
     {"turn-rows", "N", "Commit aside after so many rows, 50,000 unless given: what a kill costs."},
+    {"lose", NULL, "Go on without batches whose raw records are gone; their rows are lost."},
     {"json", NULL, "At the end, a summary as JSON."},
     {NULL, NULL, NULL}};
 
@@ -88,6 +89,14 @@ static int print_text(const struct flow *flow, const struct run_summary *s,
     output_add(&o, ": %s staged %s applied, %s\n", batches,
                s->replayed_batches == 1 ? "batch" : "batches", duration);
     replay_show_tables(&o, report);
+    if (s->lost_batches > 0) {
+        char lost[OUTPUT_NUMBER_BYTES];
+        output_number(s->lost_batches, batches);
+        output_number(s->lost_rows, lost);
+        output_styled(&o, STYLE_WARN, "  lost: %s rows", lost);
+        output_add(&o, ", of %s %s whose raw records are no longer kept\n", batches,
+                   s->lost_batches == 1 ? "batch" : "batches");
+    }
     if (s->rejected > 0) {
         char rejected[OUTPUT_NUMBER_BYTES];
         output_number(s->rejected, rejected);
@@ -129,6 +138,8 @@ static int print_json(const struct flow *flow, const struct run_summary *s,
     json_kv_bool(&o.json, "ok", err->code == ERR_NONE);
     json_kv_i64(&o.json, "replayed_batches", s->replayed_batches);
     json_kv_i64(&o.json, "rejected", s->rejected);
+    json_kv_i64(&o.json, "lost_batches", s->lost_batches);
+    json_kv_i64(&o.json, "lost_rows", s->lost_rows);
     json_kv_i64(&o.json, "failing_stages", s->failing_stages);
     json_kv_i64(&o.json, "duration_us", s->duration_us);
     replay_write_tables(&o.json, report);
@@ -143,8 +154,10 @@ enum err_code replay_make(const struct flow *flow, const char *const *names, siz
                           const struct replay_how *how, struct run_summary *summary,
                           struct swap_report *report, struct err *err) {
     const bool shows = !how->quiet && isatty(STDERR_FILENO) == 1;
-    const struct run_options run = {
-        .stop = should_stop, .progress = shows ? progress : NULL, .turn_rows = how->turn_rows};
+    const struct run_options run = {.stop = should_stop,
+                                    .progress = shows ? progress : NULL,
+                                    .turn_rows = how->turn_rows,
+                                    .lose = how->lose};
     stop_catch_signals();
     enum err_code code = engine_replay(flow, names, count, &run, summary, report, err);
     if (shows) {
@@ -160,7 +173,7 @@ static int replay_run(const struct invocation *call) {
     struct swap_report report = {.count = 0};
     const bool json = invocation_has(call, "json");
     const char *name = invocation_option(call, "transform");
-    struct replay_how how = {.quiet = json};
+    struct replay_how how = {.quiet = json, .lose = invocation_has(call, "lose")};
     static const struct range_i64 rows = {1, BATCH_RECORDS_MAX};
     if (invocation_number(call, "turn-rows", rows, 0, &how.turn_rows, &err) != ERR_NONE) {
         return command_misused(call, &err);
@@ -182,12 +195,13 @@ static int replay_run(const struct invocation *call) {
 
 const struct command command_replay = {
     .name = "replay",
-    .usage = "FLOW [--transform NAME] [--turn-rows N] [--json]",
+    .usage = "FLOW [--transform NAME] [--turn-rows N] [--lose] [--json]",
     .summary = "rebuild tables from the staged raw records",
     .doc = "Makes again what the transforms made, with the flow as it is now, aside: the tables\n"
            "that are there serve until it is done, and then change in one transaction. Only rows\n"
            "that differ are written, and counted. Sources are not asked. Interrupted, the next\n"
-           "replay of the same flow goes on.",
+           "replay of the same flow goes on. When raw records it needs are no longer kept, it\n"
+           "says how many and changes nothing, unless --lose is given.",
     .options = options,
     .arguments_min = 1,
     .arguments_max = 1,

@@ -7,7 +7,8 @@
 
 struct replay_how {
     bool quiet;        /* no line of progress */
-    int64_t turn_rows; /* as of struct run_options */
+    int64_t turn_rows; /* these as of struct run_options */
+    bool lose;
 };
 /* engine_replay, stopped by signals, with a line of progress on a terminal unless quiet. */
 MUST_CHECK enum err_code replay_make(const struct flow *flow, const char *const *names,

@@ -148,6 +148,17 @@ static enum err_code apply_batches(struct run *r, struct pending next, int64_t *
         struct store_batch info;
         struct decoded decoded;
         code = load(r, &next, &info, &decoded, err);
+        if (code == ERR_CONFIG && r->options.lose) {
+            info = (struct store_batch){
+                .id = next.batch, .partition = next.partition, .seq = next.seq};
+            code = lost_pass_by(r, next.source, &info, err);
+            if (code == ERR_NONE) {
+                rows++;
+                (*batches)++;
+                code = oldest_batch(r, &next, err);
+                continue;
+            }
+        }
         if (code != ERR_NONE && *batches > 0) {
             err_clear(err);
             return ERR_NONE;
@@ -179,12 +190,15 @@ enum err_code catch_up(struct run *r, bool *worked, struct err *err) {
     }
     r->turn_rejected = 0;
     int64_t batches = 0;
+    const int64_t lost[] = {r->summary->lost_batches, r->summary->lost_rows};
     code = apply_batches(r, next, &batches, err);
     if (code == ERR_NONE) {
         code = turn_followers(r, err);
     }
     if (code != ERR_NONE) {
         store_rollback(r->store);
+        r->summary->lost_batches = lost[0];
+        r->summary->lost_rows = lost[1];
         return code;
     }
     code = store_commit(r->store, err);

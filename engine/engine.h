@@ -24,10 +24,11 @@ struct run_summary {
     int64_t batches, records, decoded; /* of this run */
     int64_t rejected;                  /* while decoding or by a transform */
     int64_t replayed_batches;
-    int64_t replay_total;   /* batches a replay has to apply; 0: not known */
-    int64_t troubles;       /* partitions or sources with a problem at the end */
-    int64_t failing_stages; /* transforms that wait with their input kept */
-    int64_t stopped;        /* sources and maps that have reached their limit of rejects */
+    int64_t lost_batches, lost_rows; /* passed over by a replay: their decoded rows are lost */
+    int64_t replay_total;            /* batches a replay has to apply; 0: not known */
+    int64_t troubles;                /* partitions or sources with a problem at the end */
+    int64_t failing_stages;          /* transforms that wait with their input kept */
+    int64_t stopped;                 /* sources and maps that have reached their limit of rejects */
     int64_t duration_us;
     int64_t first_commit_us; /* from the call to the first commit; -1 if none */
     /* A map that rejected more than half of its rows (MOSTLY_ROWS_MIN at least), with the reason it
@@ -43,6 +44,9 @@ struct run_options {
     int64_t batch_rows; /* > 0: every batch has this many records; 0: adaptive */
     int64_t
         turn_rows; /* > 0: staged batches share a turn up to so many rows (1: each has its own) */
+    /* A replay passes over batches whose raw records are gone, and their rows are lost; else it is
+     * refused (CONFIG) and nothing is changed. */
+    bool lose;
     bool reversed; /* SQL that names no order reads rows the other way round (trial/) */
     /* Asked between turns; true ends the run after the present one. */
     bool (*stop)(void *context);

@@ -31,7 +31,7 @@ static void choose(struct replay *p) {
     }
 }
 
-/* Rows whose raw records are gone could not be made again. */
+/* Rows whose raw records are gone cannot be made again. */
 static enum err_code refuse_without_raw(struct replay *p, struct err *err) {
     AUTO_BUF sources = BUF_INIT(BUF_TEXT_MAX);
     for (size_t i = 0; i < p->built.transform_count; i++) {
@@ -42,20 +42,25 @@ static enum err_code refuse_without_raw(struct replay *p, struct err *err) {
     }
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&sql,
-             "SELECT count(*) FROM _plumb_batches b JOIN _plumb_partitions p ON p.id = b.partition "
-             "WHERE p.source IN (%s) AND NOT EXISTS (SELECT 1 FROM _plumb_frames f WHERE f.batch = "
-             "b.id)",
+             "SELECT count(*), coalesce(sum(b.records), 0) FROM _plumb_batches b JOIN "
+             "_plumb_partitions p ON p.id = b.partition WHERE p.source IN (%s) AND NOT EXISTS "
+             "(SELECT 1 FROM _plumb_frames f WHERE f.batch = b.id)",
              buf_c(&sources));
-    int64_t gone = 0;
+    struct store_statement *st = NULL;
     bool found = false;
-    enum err_code code = store_get_i64(p->store, buf_c(&sql), &gone, &found, err);
-    if (code == ERR_NONE && gone > 0) {
-        return err_set(err, ERR_CONFIG,
-                       "the raw records of %lld batches are no longer kept (staging: keep), so a "
-                       "rebuild would lose their rows; nothing was changed. To begin again from "
-                       "the sources, name a new store",
-                       (long long)gone);
+    enum err_code code = store_prepare(p->store, buf_c(&sql), &st, err);
+    if (code == ERR_NONE) {
+        code = store_step(st, &found, err);
     }
+    if (code == ERR_NONE && found && store_column_i64(st, 0) > 0) {
+        code = err_set(err, ERR_CONFIG,
+                       "the raw records of %lld batches are no longer kept (staging: keep), so a "
+                       "rebuild would lose the rows of %lld records; nothing was changed. `plumb "
+                       "replay --lose` goes on without them; to begin again from the sources, name "
+                       "a new store",
+                       (long long)store_column_i64(st, 0), (long long)store_column_i64(st, 1));
+    }
+    store_statement_free(st);
     return code;
 }
 
@@ -87,7 +92,7 @@ static enum err_code refuse_other_changes(struct replay *p, struct err *err) {
 }
 
 /* The same words for the same work on the same data. */
-static enum err_code name_purpose(struct replay *p, struct err *err) {
+static enum err_code name_purpose(struct replay *p, bool loses, struct err *err) {
     int64_t last = 0;
     bool found = false;
     enum err_code code =
@@ -100,8 +105,8 @@ static enum err_code name_purpose(struct replay *p, struct err *err) {
     }
     char hash[HASH128_HEX_BYTES];
     hash128_to_hex(hash128_of(names.data, names.len), hash);
-    (void)snprintf(p->purpose, sizeof(p->purpose), "flow %s, transforms %s, batch %lld", version,
-                   hash, (long long)last);
+    (void)snprintf(p->purpose, sizeof(p->purpose), "flow %s, transforms %s, batch %lld%s", version,
+                   hash, (long long)last, loses ? ", without what is gone" : "");
     return code;
 }
 
@@ -171,14 +176,14 @@ static enum err_code replay_run(struct replay *p, const struct run_options *opti
                                 struct run_summary *summary, struct swap_report *report,
                                 struct err *err) {
     enum err_code code = store_open(p->flow, STORE_REBUILD, &p->store, err);
-    if (code == ERR_NONE) {
+    if (code == ERR_NONE && !options->lose) {
         code = refuse_without_raw(p, err);
     }
     if (code == ERR_NONE) {
         code = refuse_other_changes(p, err);
     }
     if (code == ERR_NONE) {
-        code = name_purpose(p, err);
+        code = name_purpose(p, options->lose, err);
     }
     if (code == ERR_NONE) {
         code = build(p, options, summary, err);

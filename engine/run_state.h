@@ -128,6 +128,12 @@ void limits_explain(const struct flow *flow, const struct flow_source *source,
 /* The next package of a source that has not stopped; NULL after wait_us. */
 struct package *limits_next_package(struct run *r, int64_t wait_us);
 
+/* ---- lost.c ---- */
+/* In a replay that may lose rows, of a batch that could not be read, with why in err: when its raw
+ * records are gone, every map that waits for it passes it by. Any other error stays. */
+MUST_CHECK enum err_code lost_pass_by(struct run *r, const struct flow_source *source,
+                                      const struct store_batch *batch, struct err *err);
+
 /* ---- catch_up.c ---- */
 /* Some map is behind and may be tried now. */
 bool catch_up_is_due(const struct run *r);

@@ -245,6 +245,8 @@ MUST_CHECK enum err_code store_aside_continues(struct store *s, const char *purp
                                                struct err *err);
 /* Copies what is known of partitions and batches, and notes the purpose. Within a transaction. */
 MUST_CHECK enum err_code store_aside_begin(struct store *s, const char *purpose, struct err *err);
+/* Aside, within a transaction: the rejects of decoding of a batch whose raw records are gone stay. */
+MUST_CHECK enum err_code store_aside_keep_rejects(struct store *s, int64_t batch, struct err *err);
 /* Removes what was built aside of the flow's store, if there is anything. mode: STORE_ASIDE or
  * STORE_AUDIT, whose store is open and locked, or not there. */
 void store_aside_remove(const struct flow *flow, enum store_mode mode);

@@ -22,6 +22,19 @@ enum err_code store_aside_continues(struct store *s, const char *purpose, bool *
     return code;
 }
 
+enum err_code store_aside_keep_rejects(struct store *s, int64_t batch, struct err *err) {
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    static const char columns[] =
+        "batch, pos, transform, reason, column_name, byte_offset, message, version, created_us, "
+        "taken_back_by, discarded_us, discarded_because, discarded_by";
+    buf_addf(&sql,
+             "DELETE FROM main._plumb_rejects WHERE batch = %lld AND transform = '';"
+             "INSERT INTO main._plumb_rejects(%s) SELECT %s FROM " STORE_ORIGIN
+             "._plumb_rejects WHERE batch = %lld AND transform = ''",
+             (long long)batch, columns, columns, (long long)batch);
+    return store_execute(s, buf_c(&sql), err);
+}
+
 enum err_code store_aside_begin(struct store *s, const char *purpose, struct err *err) {
     static const char copies[] =
         "INSERT INTO main._plumb_partitions SELECT * FROM " STORE_ORIGIN "._plumb_partitions;"
