@@ -1,0 +1,96 @@
+/* The translation of SQL, and places in it. */
+#include "store/postgres/sqltext.h"
+
+#include "base/mem.h"
+#include "base/test_support.h"
+
+static void assert_becomes(const char *sql, const char *expected, size_t parameters) {
+    AUTO_BUF out = BUF_INIT(BUF_TEXT_MAX);
+    struct err err = ERR_INIT;
+    size_t count = 99;
+    assert_int_equal(pg_sql_translate(str_of(sql), &out, &count, &err), ERR_NONE);
+    assert_string_equal(buf_c(&out), expected);
+    assert_int_equal(count, parameters);
+}
+
+static void parameters_get_a_dollar(void **state) {
+    (void)state;
+    assert_becomes("SELECT ?1, ?2 + ?1", "SELECT $1, $2 + $1", 2);
+    assert_becomes("?64", "$64", 64);
+    assert_becomes("", "", 0);
+    assert_becomes("SELECT 1", "SELECT 1", 0);
+}
+
+static void bytes_become_bytea(void **state) {
+    (void)state;
+    assert_becomes("x = X'C0de'", "x = '\\xC0de'::bytea", 0);
+    assert_becomes("x=x''", "x='\\x'::bytea", 0);
+    assert_becomes("max'00'", "max'00'", 0); /* the end of a word is no prefix */
+    assert_becomes("a$x'00'", "a$x'00'", 0);
+}
+
+static void what_is_quoted_stays(void **state) {
+    (void)state;
+    static const char *const same[] = {"'?1'",           "'it''s ?1'",    "\"?1\"",
+                                       "\"a\"\"?1\"",    "-- ?1",         "/* ?1 /* ?2 */ ?3 */",
+                                       "$$ ?1 $$",       "$a$ ?1 $$ $a$", "E'\\' ?1'",
+                                       "e'?1'",          "'X''00'''",     "'unclosed ?1",
+                                       "/* unclosed ?1", "$q$ ?1",        "a$1",
+                                       "j ?| k",         "j ? 'k'",       "j ?& k"};
+    for (size_t i = 0; i < ARRAY_COUNT(same); i++) {
+        assert_becomes(same[i], same[i], 0);
+    }
+    assert_becomes("-- ?1\n?1", "-- ?1\n$1", 1);
+    assert_becomes("'\\' || ?1", "'\\' || $1", 1); /* a backslash is nothing special without E */
+    assert_becomes("'a' ?1 'b'", "'a' $1 'b'", 1);
+    assert_becomes("a - ?1 / ?2", "a - $1 / $2", 2);
+}
+
+static void what_is_malformed_is_input(void **state) {
+    (void)state;
+    static const char *const bad[] = {"?0",   "?65",   "?99999999999999999999",
+                                      "X'0'", "X'0g'", "X'00"};
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        AUTO_BUF out = BUF_INIT(BUF_TEXT_MAX);
+        struct err err = ERR_INIT;
+        size_t count = 0;
+        assert_int_equal(pg_sql_translate(str_of(bad[i]), &out, &count, &err), ERR_INPUT);
+    }
+    AUTO_BUF small = BUF_INIT(4);
+    struct err err = ERR_INIT;
+    size_t count = 0;
+    assert_int_equal(pg_sql_translate(STR("SELECT 1"), &small, &count, &err), ERR_LIMIT);
+}
+
+static void assert_place(const char *sql, size_t character, size_t line, size_t column) {
+    size_t got_line = 99;
+    size_t got_column = 99;
+    pg_sql_place(str_of(sql), character, &got_line, &got_column);
+    assert_int_equal(got_line, line);
+    assert_int_equal(got_column, column);
+}
+
+static void a_place_is_one_of_the_original(void **state) {
+    (void)state;
+    assert_place("abc", 1, 1, 1);
+    assert_place("abc", 3, 1, 3);
+    assert_place("abc", 4, 0, 0);
+    assert_place("abc", 0, 0, 0);
+    assert_place("a\nbc", 4, 2, 2);
+    assert_place("'\xc3\xa4' b", 5, 1, 5); /* characters, not bytes */
+    /* X'00' is '\x00'::bytea, 13 characters: what follows is 8 further on */
+    assert_place("X'00' b", 15, 1, 7);
+    assert_place("X'00' b", 5, 1, 1);
+    assert_place("?1 b", 4, 1, 4);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parameters_get_a_dollar),
+        cmocka_unit_test(bytes_become_bytea),
+        cmocka_unit_test(what_is_quoted_stays),
+        cmocka_unit_test(what_is_malformed_is_input),
+        cmocka_unit_test(a_place_is_one_of_the_original),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
