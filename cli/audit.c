@@ -10,6 +10,9 @@
 
 static const struct command_option options[] = {
     {"deep", NULL, "Make every table again from the staged batches, aside, and compare."},
+    {"repair", NULL, "Say what would mend the store's own tables."},
+    {"yes", NULL, "Do it."},
+    {"write-off", NULL, "Batches that no source has any more become rejects."},
     {"json", NULL, "As JSON."},
     {NULL, NULL, NULL}};
 
@@ -108,7 +111,7 @@ enum err_code audit_examine(struct audit *a, const char *sql, struct err *err) {
     return code;
 }
 
-static int64_t total_findings(const struct audit *a) {
+int64_t audit_findings(const struct audit *a) {
     int64_t total = 0;
     for (size_t i = 0; i < facts_rows(&a->checks); i++) {
         total += a->checks.cells[i * a->checks.column_count + 2].number;
@@ -163,7 +166,7 @@ static int print_text(const struct audit *a, int exit_code) {
         output_add(&out, "\n");
         facts_show(&a->deep, &out, FACTS_ROWS_MAX);
     }
-    const int64_t total = total_findings(a);
+    const int64_t total = audit_findings(a);
     output_add(&out, "\n");
     if (total == 0) {
         output_styled(&out, STYLE_GOOD, "Every row is accounted for.\n");
@@ -203,37 +206,53 @@ static enum err_code audit_database(struct audit *a, struct err *err) {
     return code;
 }
 
+enum err_code audit_all(struct audit *a, const struct invocation *call, struct err *err) {
+    static enum err_code (*const parts[])(struct audit *, struct err *) = {
+        audit_database, audit_ledger, audit_staging, audit_progress, audit_tables};
+    enum err_code code = ERR_NONE;
+    for (size_t i = 0; code == ERR_NONE && i < ARRAY_COUNT(parts); i++) {
+        code = parts[i](a, err);
+    }
+    if (code == ERR_NONE && invocation_has(call, "deep")) {
+        code = audit_deep(a, invocation_has(call, "json"), err);
+    }
+    if (code == ERR_CORRUPT && a->check != NULL) {
+        /* What cannot be read is what an audit is there to tell; with it the other checks end. */
+        audit_find(a, str_of(store_path(a->opened->store)), "%s", err->message);
+        audit_end(a);
+        err_clear(err);
+        code = ERR_NONE;
+    }
+    return code;
+}
+
 static int audit_run(const struct invocation *call) {
     struct err err = ERR_INIT;
+    if (invocation_has(call, "repair")) {
+        return audit_repair_run(call);
+    }
+    if (invocation_has(call, "yes") || invocation_has(call, "write-off")) {
+        (void)err_set(&err, ERR_CONFIG, "--yes and --write-off go with --repair");
+        return command_misused(call, &err);
+    }
     AUTO_OPENED opened = {.flow = NULL};
     enum err_code code = opened_open(&opened, call, call->arguments[0], STORE_READ, &err);
     CLEANUP(audit_release) struct audit audit;
     audit_init(&audit, &opened);
-    static enum err_code (*const parts[])(struct audit *, struct err *) = {
-        audit_database, audit_ledger, audit_staging, audit_progress, audit_tables};
-    for (size_t i = 0; code == ERR_NONE && i < ARRAY_COUNT(parts); i++) {
-        code = parts[i](&audit, &err);
-    }
-    if (code == ERR_NONE && invocation_has(call, "deep")) {
-        code = audit_deep(&audit, invocation_has(call, "json"), &err);
-    }
-    if (code == ERR_CORRUPT && audit.check != NULL) {
-        /* What cannot be read is what an audit is there to tell; with it the other checks end. */
-        audit_find(&audit, str_of(store_path(opened.store)), "%s", err.message);
-        audit_end(&audit);
-        code = ERR_NONE;
+    if (code == ERR_NONE) {
+        code = audit_all(&audit, call, &err);
     }
     if (code != ERR_NONE) {
         return command_failed(&err);
     }
-    const int exit_code = total_findings(&audit) > 0 ? EXIT_FINDINGS : EXIT_DONE;
+    const int exit_code = audit_findings(&audit) > 0 ? EXIT_FINDINGS : EXIT_DONE;
     return invocation_has(call, "json") ? print_json(&audit, exit_code)
                                         : print_text(&audit, exit_code);
 }
 
 const struct command command_audit = {
     .name = "audit",
-    .usage = "FLOW [--deep] [--json]",
+    .usage = "FLOW [--deep] [--repair [--write-off] [--yes]] [--json]",
     .summary = "prove that every row is accounted for; print the tables' digests",
     .doc =
         "Lets SQLite check its file, opens every staged batch and checks its checksum, holds\n"

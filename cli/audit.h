@@ -40,6 +40,12 @@ MUST_CHECK enum err_code audit_staging(struct audit *a, struct err *err);
 MUST_CHECK enum err_code audit_progress(struct audit *a, struct err *err);
 /* The tables themselves (audit_tables.c). */
 MUST_CHECK enum err_code audit_tables(struct audit *a, struct err *err);
+/* All checks; with --deep, those too. */
+MUST_CHECK enum err_code audit_all(struct audit *a, const struct invocation *call, struct err *err);
+/* How many findings all checks have. */
+int64_t audit_findings(const struct audit *a);
+/* `--repair` (audit_repair.c). */
+int audit_repair_run(const struct invocation *call);
 /* Everything recomputed and compared (audit_deep.c). quiet: no progress on a terminal. */
 MUST_CHECK enum err_code audit_deep(struct audit *a, bool quiet, struct err *err);
 

@@ -70,6 +70,18 @@ static enum err_code audit_marks(struct audit *a, struct err *err) {
     return code;
 }
 
+static enum err_code audit_repairs(struct audit *a, struct err *err) {
+    audit_begin(a, "repair", "no repair was begun and not ended");
+    a->examined = 1;
+    const enum err_code code = audit_find_rows(
+        a,
+        "SELECT 'repair', value || '; `plumb audit --repair --yes` goes on' FROM _plumb_meta "
+        "WHERE key = 'repair'",
+        err);
+    audit_end(a);
+    return code;
+}
+
 static enum err_code audit_queues(struct audit *a, struct err *err) {
     const struct flow *flow = a->opened->flow;
     audit_begin(a, "queues", "no sum or derive has changes waiting or keys that failed");
@@ -141,5 +153,8 @@ enum err_code audit_progress(struct audit *a, struct err *err) {
     if (code == ERR_NONE) {
         code = audit_queues(a, err);
     }
-    return code == ERR_NONE ? audit_states(a, err) : code;
+    if (code == ERR_NONE) {
+        code = audit_states(a, err);
+    }
+    return code == ERR_NONE ? audit_repairs(a, err) : code;
 }
