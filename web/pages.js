@@ -257,10 +257,11 @@ async function rejectsPage(to) {
   const wanted = Object.fromEntries(to.query);
   const rows = await ask("/api/v1/rejects" + query({ ...wanted, limit: PAGE_ROWS }));
   const groups = state.status.rejects;
-  const same = (g) => Object.keys(wanted).filter((key) => key !== "before").length > 0 && ["source", "transform", "reason"].every((key) => wanted[key] === undefined || wanted[key] === (g[key] ?? ""));
+  const same = (g) => !wanted.state && Object.keys(wanted).filter((key) => key !== "before").length > 0 && ["source", "transform", "reason"].every((key) => wanted[key] === undefined || wanted[key] === (g[key] ?? ""));
   const last = rows.at(-1);
   return { nodes: [panel("Rejected rows", "set aside with their raw record, never dropped", h("ul", { class: "chips" }, h("li", {}, h("a", { class: "chip", href: "#/rejects", "aria-current": Object.keys(wanted).length ? null : "true" }, "all")),
-    ...groups.map((g) => h("li", {}, h("a", { class: "chip", "aria-current": same(g) ? "true" : null, href: "#/rejects?" + new URLSearchParams({ source: g.source, transform: g.transform ?? "", reason: g.reason }) }, data(`${g.source}${g.transform ? " → " + g.transform : ""}: ${g.reason.replace("_", " ")}`), h("b", {}, count(g.rows))))))),
+    ...groups.map((g) => h("li", {}, h("a", { class: "chip", "aria-current": same(g) ? "true" : null, href: "#/rejects?" + new URLSearchParams({ source: g.source, transform: g.transform ?? "", reason: g.reason }) }, data(`${g.source}${g.transform ? " → " + g.transform : ""}: ${g.reason.replace("_", " ")}`), h("b", {}, count(g.rows))))),
+    ...["discarded", "taken back"].map((one) => h("li", {}, h("a", { class: "chip", "aria-current": wanted.state === one ? "true" : null, href: "#/rejects?" + new URLSearchParams({ state: one }) }, one))))),
   h("section", { class: "panel" }, sheet([{ title: "Reject", cell: (r) => h("a", { href: link("rejects", r.id) }, count(r.id)), number: true }, { title: "When", cell: (r) => ago(r.at) }, { title: "Source", cell: (r) => data(r.source) }, { title: "Record", cell: (r) => count(r.record), number: true },
     { title: "Transform", cell: (r) => (r.transform ? data(r.transform) : h("span", { class: "dim" }, "decoding")) }, { title: "Reason", cell: (r) => r.reason.replace("_", " ") }, { title: "Message", cell: (r) => data(cut(r.message, 200)), class: "message" }], rows, { open: (r) => { location.hash = link("rejects", r.id); }, empty: "Nothing was rejected." }),
   rows.length === PAGE_ROWS ? h("p", { class: "note" }, h("a", { href: "#/rejects?" + new URLSearchParams({ ...wanted, before: last.id }) }, "Older ones")) : null)] };
@@ -274,8 +275,9 @@ function marked(record, offset) {
 
 async function rejectPage(id) {
   const { reject: [r], record } = await ask("/api/v1/rejects/" + encodeURIComponent(id));
-  return { nodes: [h("section", { class: "panel" }, h("div", { class: "title" }, h("h1", {}, `Reject ${count(r.id)}`), pill("warn", r.reason.replace("_", " ")), r.taken_back ? pill("good", "its record was taken back") : null), h("p", { class: "bad" }, data(r.message)),
-    facts([["Source", h("a", { href: link("source", r.source) }, data(r.source))], ["Partition", data(r.partition)], ["Record", `${count(r.record)}, from 0`], ["Batch", count(r.batch)], ["Transform", r.transform ? h("a", { href: link("transform", r.transform) }, data(r.transform)) : "decoding"], r.column ? ["Column", data(r.column)] : null, ["When", ago(r.at)]])),
+  return { nodes: [h("section", { class: "panel" }, h("div", { class: "title" }, h("h1", {}, `Reject ${count(r.id)}`), pill("warn", r.reason.replace("_", " ")), r.taken_back ? pill("good", "its record was taken back") : null, r.state === "discarded" ? pill("good", "discarded") : null), h("p", { class: "bad" }, data(r.message)),
+    facts([["Source", h("a", { href: link("source", r.source) }, data(r.source))], ["Partition", data(r.partition)], ["Record", `${count(r.record)}, from 0`], ["Batch", count(r.batch)], ["Transform", r.transform ? h("a", { href: link("transform", r.transform) }, data(r.transform)) : "decoding"], r.column ? ["Column", data(r.column)] : null, ["When", ago(r.at)],
+      r.discarded ? ["Discarded", data(`${ago(r.discarded)} by ${r.discarded_by}: ${r.discarded_because}`)] : null])),
   panel("The raw record", record.gone ? null : bytes(record.raw_bytes), record.gone ? h("p", { class: "note" }, data(record.gone)) : h("pre", { id: "raw", tabindex: "0" }, ...(record.header ? [h("span", { class: "dim" }, shown(record.header), "\n")] : []), ...marked(record, r.byte_offset)),
     !record.gone && !record.whole ? h("p", { class: "note" }, "Only its beginning is kept: the record was too large.") : null),
   h("p", { class: "note" }, h("a", { href: "#/rejects" }, "All rejects"))] };

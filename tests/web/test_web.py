@@ -122,6 +122,19 @@ def test_the_fault_of_a_reject_is_marked(browser, served):
     assert malformed["message"] in page.text()
 
 
+def test_a_discarded_reject_says_who_and_why(plumb, browser, served):
+    one = next(r for r in served.json("/api/v1/rejects") if r["reason"] == "not_allowed")
+    plumb.ok("rejects", "discard", served.directory, one["id"], "--because", "a <b>test</b>", "--by", "Ada")
+    assert one["id"] not in {r["id"] for r in served.json("/api/v1/rejects")}
+    assert [r["id"] for r in served.json("/api/v1/rejects?state=discarded")] == [one["id"]]
+    page = open_page(browser, served, "#/rejects?state=discarded")
+    page.wait("document.querySelector('main tbody tr')")
+    assert page.evaluate("document.querySelectorAll('main tbody tr').length") == 1
+    page = open_page(browser, served, "#/rejects/" + str(one["id"]))
+    page.wait("document.querySelector('#raw')")
+    assert "by Ada: a <b>test</b>" in page.text() and page.problems == []
+
+
 def test_hostile_names_do_nothing(browser, served):
     page = open_page(browser, served, "#/table/events?order=name.asc")
     pages = ["#/table/names?order=name.asc", "#/table/names?order=name.desc", "#/rejects", "#/table/events?filter.name=eq." + "%3Cimg%20src%3Dx%20onerror%3D%22document.title%3D'owned'%22%3E",
