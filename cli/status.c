@@ -187,6 +187,33 @@ static bool is_changed(const struct flow_transform *t, struct store_statement *s
                       (struct str){(const char *)definition, sizeof(definition)});
 }
 
+static enum err_code is_stopped(const struct opened *o, const struct flow_transform *t, bool *out,
+                                struct err *err) {
+    int64_t open = 0;
+    enum err_code code =
+        t->rejects.max > 0 ? store_limit_count(o->store, t->source, t, &open, err) : ERR_NONE;
+    *out = code == ERR_NONE && t->rejects.max > 0 && open >= t->rejects.max;
+    return code;
+}
+
+/* One word for a transform that does not fail; st is at what the store knows of it, or NULL. */
+static enum err_code add_word(const struct opened *o, const struct flow_transform *t,
+                              struct store_statement *st, struct facts *out, bool failed,
+                              struct err *err) {
+    const bool changed = st != NULL && is_changed(t, st);
+    bool stopped = false;
+    enum err_code code = is_stopped(o, t, &stopped, err);
+    facts_c(out, st == NULL ? "has not run"
+                 : changed  ? "changed: plumb replay"
+                 : stopped  ? "stopped by rejects"
+                 : failed   ? "some keys failed"
+                            : "ok");
+    facts_style(out, stopped                           ? STYLE_BAD
+                     : st == NULL || changed || failed ? STYLE_WARN
+                                                       : STYLE_GOOD);
+    return code;
+}
+
 static enum err_code state_of(const struct opened *o, const struct flow_transform *t,
                               struct facts *out, bool failed, struct err *err) {
     struct store_statement *st = NULL;
@@ -211,20 +238,7 @@ static enum err_code state_of(const struct opened *o, const struct flow_transfor
         } else {
             facts_null(out);
             facts_null(out);
-            const bool changed = known && is_changed(t, st);
-            int64_t open = 0;
-            if (t->rejects.max > 0) {
-                code = store_limit_count(o->store, t->source, t, &open, err);
-            }
-            const bool stopped = t->rejects.max > 0 && open >= t->rejects.max;
-            facts_c(out, !known    ? "has not run"
-                         : changed ? "changed: plumb replay"
-                         : stopped ? "stopped by rejects"
-                         : failed  ? "some keys failed"
-                                   : "ok");
-            facts_style(out, stopped                       ? STYLE_BAD
-                             : !known || changed || failed ? STYLE_WARN
-                                                           : STYLE_GOOD);
+            code = add_word(o, t, known ? st : NULL, out, failed, err);
         }
     }
     store_statement_free(st);
