@@ -75,6 +75,7 @@ static const struct fact_column coverage_columns[] = {
 struct status {
     struct facts sources, partitions, marks, transforms, rejects, troubles, events, failed,
         coverage, limits, checks;
+    struct buf learned; /* what sources say of themselves: a JSON array */
 };
 
 #define STATUS_INIT                                                                                \
@@ -83,7 +84,7 @@ struct status {
             FACTS_INIT(transform_columns), FACTS_INIT(reject_columns),                             \
             FACTS_INIT(trouble_columns), FACTS_INIT(event_columns),                                \
             FACTS_INIT(queue_failed_columns), FACTS_INIT(coverage_columns),                        \
-            FACTS_INIT(limit_columns), FACTS_INIT(alerts_check_columns)                            \
+            FACTS_INIT(limit_columns), FACTS_INIT(alerts_check_columns), BUF_INIT(BUF_TEXT_MAX)    \
     }
 
 static void status_release(struct status *s) {
@@ -98,6 +99,7 @@ static void status_release(struct status *s) {
     facts_release(&s->coverage);
     facts_release(&s->limits);
     facts_release(&s->checks);
+    buf_release(&s->learned);
 }
 
 /* Common table expression `slow`: each partition of the source with the mark of its slowest map. */
@@ -323,8 +325,38 @@ static enum err_code collect_rest(const struct opened *o, struct status *s, stru
     return code == ERR_NONE ? queues_failed(o, NULL, FACTS_ROWS_MAX, &s->failed, err) : code;
 }
 
+/* Each source's own JSON, as it stands in the store. */
+static enum err_code collect_learned(const struct opened *o, struct buf *out, struct err *err) {
+    struct store_statement *st = NULL;
+    struct json_writer w;
+    bool has_row = true;
+    enum err_code code = store_prepare(
+        o->store, "SELECT source, updated_us, facts FROM _plumb_facts ORDER BY source", &st, err);
+    json_writer_init(&w, out);
+    json_begin_array(&w);
+    while (code == ERR_NONE && has_row) {
+        code = store_step(st, &has_row, err);
+        if (code == ERR_NONE && has_row) {
+            char at[CLOCK_TEXT_BYTES];
+            clock_format_us(store_column_i64(st, 1), at);
+            json_begin_object(&w);
+            json_kv_str(&w, "source", store_column_str(st, 0));
+            json_kv_c(&w, "at", at);
+            json_key(&w, "facts");
+            json_raw(&w, store_column_str(st, 2));
+            json_end_object(&w);
+        }
+    }
+    json_end_array(&w);
+    store_statement_free(st);
+    return code;
+}
+
 static enum err_code collect(const struct opened *o, struct status *s, struct err *err) {
     enum err_code code = collect_sources(o, s, err);
+    if (code == ERR_NONE) {
+        code = collect_learned(o, &s->learned, err);
+    }
     for (size_t i = 0; code == ERR_NONE && i < o->flow->transform_count; i++) {
         code = collect_transform(o, &o->flow->transforms[i], &s->transforms, err);
     }
@@ -399,6 +431,8 @@ static void write_json(const struct opened *opened, const struct status *s, stru
         json_key(w, parts[i].key);
         facts_json(parts[i].facts, w);
     }
+    json_key(w, "facts");
+    json_raw(w, buf_str(&s->learned));
     json_end_object(w);
 }
 

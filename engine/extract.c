@@ -82,10 +82,11 @@ static enum err_code acknowledge(struct extractor *x, struct package *p, struct 
     return due ? ops->ack(x->state, p->out.partition, buf_str(&p->out.cursor), err) : ERR_NONE;
 }
 
-static void ask_facts(struct extractor *x, struct package *p) {
+/* With a batch now and then; always with trouble and at the end, which say what it came to. */
+static void ask_facts(struct extractor *x, struct package *p, bool is_batch) {
     const struct source_ops *ops = x->source->component->source;
     const int64_t now = clock_monotonic_us();
-    if (ops->facts == NULL || (x->facts_us > 0 && now - x->facts_us < FACTS_EVERY_US)) {
+    if (ops->facts == NULL || (is_batch && x->facts_us > 0 && now - x->facts_us < FACTS_EVERY_US)) {
         return;
     }
     x->facts_us = now;
@@ -111,8 +112,8 @@ static enum err_code next_batch(struct extractor *x, struct package *p, enum sou
     source_output_clear(&p->out);
     buf_clear(&p->facts);
     code = x->source->component->source->next(x->state, &limit, &p->out, state, err);
-    if (code == ERR_NONE && *state == SOURCE_BATCH) { /* they are stored with it */
-        ask_facts(x, p);
+    if (code != ERR_NONE || *state != SOURCE_IDLE) { /* they are stored with what is posted */
+        ask_facts(x, p, code == ERR_NONE && *state == SOURCE_BATCH);
     }
     return code == ERR_NONE && *state == SOURCE_BATCH ? finish_batch_surely(x, p, err) : code;
 }

@@ -26,6 +26,7 @@ enum err_code chain_open(struct chain *c, const struct chain_settings *settings,
     c->once_head = -1;
     c->latest_number = -1;
     c->latest_from = -1;
+    c->head_blocks = CHAIN_HEAD_BLOCKS;
     c->planned = c->from;
     c->opened_us = clock_monotonic_us();
     buf_init(&c->latest_text, BUF_TEXT_MAX);
@@ -214,6 +215,7 @@ void chain_write_facts(const struct chain *c, int64_t now_us, struct json_writer
     json_kv_i64(w, "reorgs", c->reorgs);
     json_kv_i64(w, "deepest_reorg", c->deepest_reorg);
     json_kv_i64(w, "disagreements", c->disagreements);
+    json_kv_i64(w, "outside_blooms", c->outside_blooms);
     for (size_t s = 0; s < c->plan->set_count; s++) {
         json_kv_i64(w, c->plan->sets[s].name, (int64_t)c->learned[s].count);
     }

@@ -27,6 +27,7 @@
 #define CHAIN_HEAD_BLOCKS     64                 /* of one run above the finalized block */
 #define CHAIN_HEADERS         100                /* in one question */
 #define CHAIN_RECEIPTS        8                  /* blocks in one question */
+#define CHAIN_TX_RECEIPTS_MAX ((size_t)64 << 20) /* bytes of one block's, asked for one by one */
 #define CHAIN_FINALITY_DEPTH  64                 /* when a node knows no finalized block */
 #define CHAIN_POLL_SHARE      4.0 /* at most one in so many questions asks for the head, when limited */
 #define CHAIN_POLL_LAGGING_US ((int64_t)1000 * 1000) /* heads of those that could help */
@@ -63,13 +64,15 @@ struct chain_conf {
 };
 
 enum task_kind {
-    TASK_HELLO,     /* is it this chain; head; finalized */
-    TASK_POLL,      /* head; finalized */
-    TASK_RANGE,     /* logs of the run */
-    TASK_HEADERS,   /* by number */
-    TASK_HASH_LOGS, /* of blocks by hash */
-    TASK_RECEIPTS,  /* of blocks by hash */
-    TASK_SECOND     /* as HASH_LOGS, for doubtful blocks: at another endpoint if there is one */
+    TASK_HELLO,       /* is it this chain; head; finalized */
+    TASK_POLL,        /* head; finalized */
+    TASK_RANGE,       /* logs of the run */
+    TASK_HEADERS,     /* by number */
+    TASK_HASH_LOGS,   /* of blocks by hash */
+    TASK_RECEIPTS,    /* of blocks by hash */
+    TASK_TXS,         /* hashes of blocks' transactions, by hash; each block then becomes a ... */
+    TASK_TX_RECEIPTS, /* receipts of one block's transactions, where nobody gives them by block */
+    TASK_SECOND       /* as HASH_LOGS, for doubtful blocks: at another endpoint if there is one */
 };
 
 struct task {
@@ -85,7 +88,11 @@ struct task {
     unsigned group;
     const uint8_t (*addresses)[EVM_ADDRESS_BYTES]; /* borrowed from plan or job */
     size_t address_count;
-    int64_t *numbers; /* blocks (HELLO, POLL: what is asked); RANGE: none */
+    int64_t block;                  /* TX_RECEIPTS: whose */
+    uint8_t (*txs)[EVM_HASH_BYTES]; /* its transactions, owned */
+    struct buf receipts;            /* what came of it: an array without its end */
+    int64_t
+        *numbers; /* blocks (HELLO, POLL: what is asked; TX_RECEIPTS: which of txs); RANGE: none */
     size_t count;
     size_t sent;       /* of numbers, in the question under way */
     size_t calls;      /* in it */
@@ -120,7 +127,8 @@ struct chain {
     int64_t latest_number; /* -1: none */
     int latest_from;       /* which endpoint said it; -1 */
     unsigned head_drops;   /* since blocks were given */
-    unsigned equal_seen;   /* polls in a row that gave our height another hash */
+    int64_t head_blocks; /* of the next run of new ones: half after a drop, twice after a success */
+    unsigned equal_seen; /* polls in a row that gave our height another hash */
     int64_t poll_due_us;
     int64_t opened_us;
     size_t fork_endpoint;
@@ -132,6 +140,7 @@ struct chain {
     char last_failure[320]; /* host: what it said */
     struct err news;        /* to be told once */
     int64_t disagreements;
+    int64_t outside_blooms; /* blocks with logs that their bloom does not show */
     int64_t reorgs, deepest_reorg;
 };
 
@@ -184,6 +193,22 @@ void chain_blame(struct chain *c, uint64_t endpoints);
 void chain_pop_job(struct chain *c);
 /* Up to where blocks are given: the option, or the head of run --once. */
 int64_t chain_end(const struct chain *c);
+/* chain_proof.c */
+/* Asks for proof of the blocks that need it; true when there was something to ask. */
+MUST_CHECK bool chain_ask_proof(struct chain *c, struct job *j, int64_t now_us);
+/* Logs came for a block that cannot be its own, and nobody says what its own are: *why. */
+MUST_CHECK bool chain_find_unknown(const struct job *j, struct err *why);
+/* Is it a question whose answer is a proof? */
+bool chain_is_proof(const struct task *t);
+/* The receipts of this block's transactions, one by one. Takes txs. */
+void chain_ask_tx_receipts(struct job *j, int64_t block, uint8_t (*txs)[EVM_HASH_BYTES],
+                           size_t count);
+/* Of TX_RECEIPTS: one came. LIMIT when all are too much. */
+MUST_CHECK enum err_code chain_take_tx_receipt(struct task *t, struct str raw, struct err *err);
+/* A proof nobody gave: the blocks were asked about once more. */
+void chain_count_asks(struct job *j, const struct task *t);
+/* A block has logs that its bloom does not show, so that blooms prove nothing. */
+void chain_outside_bloom(struct chain *c, struct job *j, int64_t number);
 /* chain_poll.c */
 void chain_poll(struct chain *c, int64_t now_us);
 /* A result of a HELLO or POLL; what: 0 chain id, 1 latest, 2 finalized. */

@@ -11,6 +11,8 @@
 #include "source/evm/rpc_json.h"
 
 #define CALLS_MAX ENDPOINT_BATCH_START
+/* Of a block without transactions; more may be read behind its end. */
+#define NO_RECEIPTS "[]                                "
 
 struct reply {
     struct chain *chain;
@@ -95,6 +97,11 @@ static void fail_behind(struct reply *r, const char *text) {
     fail_odd(r, text);
     r->verdict.kind = RPC_KIND_HEAD_BEHIND;
     r->verdict.action = RPC_WAIT_FOR_HEAD;
+}
+
+static void remember_failure(struct reply *r) {
+    (void)snprintf(r->chain->last_failure, sizeof r->chain->last_failure, "%.64s: %.240s",
+                   r->endpoint->host, r->text);
 }
 
 /* ---- results ---- */
@@ -188,7 +195,52 @@ static void take_receipts(struct reply *r, int64_t number, struct str raw) {
         chain_blame(r->chain, j->log_origins);
     }
     job_block(j, number)->is_settled = true;
+    if (job_block(j, number)->is_outside) {
+        chain_outside_bloom(r->chain, j, number);
+    }
     r->keep_body = true;
+}
+
+static void take_transactions(struct reply *r, int64_t number, struct str raw) {
+    struct job *j = r->task->job;
+    ASSERT(j != NULL);
+    struct err err = ERR_INIT;
+    uint8_t(*txs)[EVM_HASH_BYTES] = NULL;
+    size_t count = 0;
+    if (rpc_is_null(raw)) {
+        fail_behind(r, "a block that it does not have");
+    } else if (job_read_transactions(j, number, raw, &txs, &count, &err) != ERR_NONE) {
+        fail_odd(r, err.message);
+    } else if (count == 0) {
+        mem_free(txs);
+        take_receipts(r, number, (struct str){NO_RECEIPTS, 2});
+    } else {
+        chain_ask_tx_receipts(j, number, txs, count);
+    }
+}
+
+static void take_tx_receipt(struct reply *r, struct str raw) {
+    struct err err = ERR_INIT;
+    if (rpc_is_null(raw)) {
+        fail_behind(r, "a receipt that it does not have yet");
+    } else if (chain_take_tx_receipt(r->task, raw, &err) != ERR_NONE) {
+        fail_odd(r, err.message);
+    }
+}
+
+/* All are there: they are read as if they had come at once. */
+static void end_tx_receipts(struct reply *r) {
+    struct task *t = r->task;
+    buf_addc(&t->receipts, ']');
+    const size_t bytes = t->receipts.len;
+    r->keep_body = false;
+    take_receipts(r, t->block, (struct str){t->receipts.data, bytes});
+    if (r->failed) {
+        chain_count_asks(t->job, t);
+        remember_failure(r);
+    } else {
+        job_keep(t->job, &t->receipts);
+    }
 }
 
 static void take_header(struct reply *r, int64_t number, struct str raw) {
@@ -234,6 +286,12 @@ static void take_result(struct reply *r, size_t i) {
         break;
     case TASK_RECEIPTS:
         take_receipts(r, number, raw);
+        break;
+    case TASK_TXS:
+        take_transactions(r, number, raw);
+        break;
+    case TASK_TX_RECEIPTS:
+        take_tx_receipt(r, raw);
         break;
     case TASK_RANGE:
         break;
@@ -380,8 +438,9 @@ static void after_failure(struct reply *r) {
         return;
     case RPC_PARK:
     case RPC_ASK_OTHER:
-        if (t->kind == TASK_RECEIPTS && r->verdict.kind == RPC_KIND_UNSUPPORTED) {
-            r->endpoint->no_receipts = true;
+        if (r->verdict.kind == RPC_KIND_UNSUPPORTED) {
+            r->endpoint->no_receipts |= t->kind == TASK_RECEIPTS;
+            r->endpoint->no_tx_receipts |= t->kind == TASK_TXS || t->kind == TASK_TX_RECEIPTS;
         }
         t->is_refused = t->is_refused || is_for_good(r->verdict.kind);
         t->avoid |= bit;
@@ -473,8 +532,7 @@ static void finish(struct reply *r) {
         endpoint_answered(r->endpoint, r->now_us, r->wire->elapsed_us);
     }
     if (r->failed) {
-        (void)snprintf(c->last_failure, sizeof c->last_failure, "%.64s: %.240s", r->endpoint->host,
-                       r->text);
+        remember_failure(r);
         const size_t done = count_done(r);
         const double served = t->sent > 0 ? (double)done / (double)t->sent : 0;
         endpoint_failed(r->endpoint, r->now_us, &r->verdict, asked_of(t, r->verdict.kind), served,
@@ -494,6 +552,9 @@ static void finish(struct reply *r) {
             task_remove(&c->tasks, t);
         }
     } else if (is_done) {
+        if (t->kind == TASK_TX_RECEIPTS) {
+            end_tx_receipts(r);
+        }
         task_remove(&t->job->tasks, t);
     } else if (r->failed && !is_passing(r)) {
         after_failure(r);

@@ -31,6 +31,8 @@ void task_remove(struct task **list, struct task *t) {
     }
     ASSERT(*list == t);
     *list = t->next;
+    buf_release(&t->receipts);
+    mem_free(t->txs);
     mem_free(t->numbers);
     mem_free(t);
 }
@@ -103,6 +105,19 @@ static void ask_hash_logs(struct body *b, const struct chain *c, const struct ta
     end_call(b);
 }
 
+static void ask_transactions(struct body *b, const struct task *t, int64_t number) {
+    begin_call(b, "eth_getBlockByHash");
+    plan_write_hex(job_block(t->job, number)->hash, EVM_HASH_BYTES, &b->text);
+    buf_adds(&b->text, ",false");
+    end_call(b);
+}
+
+static void ask_tx_receipt(struct body *b, const struct task *t, int64_t which) {
+    begin_call(b, "eth_getTransactionReceipt");
+    plan_write_hex(t->txs[which], EVM_HASH_BYTES, &b->text);
+    end_call(b);
+}
+
 static void ask_receipts(struct body *b, const struct task *t, int64_t number) {
     begin_call(b, "eth_getBlockReceipts");
     plan_write_hex(job_block(t->job, number)->hash, EVM_HASH_BYTES, &b->text);
@@ -125,6 +140,12 @@ static void ask_number(struct body *b, const struct chain *c, const struct task 
         return;
     case TASK_RECEIPTS:
         ask_receipts(b, t, number);
+        return;
+    case TASK_TXS:
+        ask_transactions(b, t, number);
+        return;
+    case TASK_TX_RECEIPTS:
+        ask_tx_receipt(b, t, number);
         return;
     case TASK_RANGE:
         return;
@@ -217,8 +238,8 @@ static bool send_task(struct chain *c, struct task *t, size_t endpoint, int64_t 
 }
 
 static int64_t head_needed(const struct task *t) {
-    if (t->kind == TASK_RANGE) {
-        return t->job->high;
+    if (t->kind == TASK_RANGE || t->kind == TASK_TX_RECEIPTS) {
+        return t->kind == TASK_RANGE ? t->job->high : t->block;
     }
     int64_t highest = -1;
     for (size_t i = 0; i < t->count; i++) {
@@ -239,14 +260,15 @@ static void pause_task(struct task *t, int64_t now_us) {
 
 /* New blocks may be of another branch by now, so their questions are not asked for ever. */
 static bool is_hopeless(const struct task *t) {
-    const bool by_hash = t->kind == TASK_RECEIPTS || t->kind == TASK_SECOND;
-    const unsigned stale_max = by_hash ? 0 : CHAIN_STALE_ROUNDS;
+    const unsigned stale_max = chain_is_proof(t) ? 1 : CHAIN_STALE_ROUNDS;
     return t->job->kind != JOB_RANGE && t->rounds >= (t->is_stale ? stale_max : CHAIN_HEAD_ROUNDS);
 }
 
-/* The head is looked at again, and what is there then is asked for. */
+/* The head is looked at again, and what is there then is asked for; less of it, so that calls that now and
+ * then fail do not keep all of many blocks from coming. */
 static void drop_new_blocks(struct chain *c, const struct job *j) {
     c->head_drops++;
+    c->head_blocks = c->head_blocks > 1 ? c->head_blocks / 2 : 1;
     if (c->head_drops >= CHAIN_HEAD_DROPS) {
         chain_complain(c, false, ERR_UNAVAILABLE,
                        "no endpoint of chain %" PRId64 " has all of the new blocks %" PRId64
@@ -257,10 +279,11 @@ static void drop_new_blocks(struct chain *c, const struct job *j) {
     c->poll_due_us = clock_monotonic_us() + CHAIN_ROUND_US;
 }
 
-/* Every endpoint that could answer has failed: once more from the start, a little later. Questions that need
- * not be answered by just these endpoints are given up instead, and the run looks for another way. */
-static void next_round(struct chain *c, struct task *t, int64_t now_us) {
+/* Every endpoint that could answer has failed: once more from the start, a little later. Proof that nobody can
+ * give, as no endpoint knows the method, is given up instead, and the run looks for another way. */
+static void next_round(struct chain *c, struct task *t, bool is_known_nowhere, int64_t now_us) {
     struct job *j = t->job;
+    t->is_refused = t->is_refused || is_known_nowhere;
     if (t->rounds > 0) {
         chain_complain(c, false, ERR_UNAVAILABLE,
                        "no endpoint of chain %" PRId64 " answers for blocks %" PRId64 " to %" PRId64
@@ -272,22 +295,22 @@ static void next_round(struct chain *c, struct task *t, int64_t now_us) {
         return;
     }
     /* Proof that nobody can give is looked for in another way; proof that is not there yet is waited for. */
-    const bool is_proof = t->kind == TASK_RECEIPTS || t->kind == TASK_SECOND;
-    if (is_proof && (t->is_refused || t->rounds >= CHAIN_PROOF_ROUNDS)) {
-        for (size_t i = 0; i < t->count; i++) {
-            struct block *b = job_block(j, t->numbers[i]);
-            b->asks = b->asks < UINT8_MAX ? (uint8_t)(b->asks + 1) : UINT8_MAX;
-        }
+    if (chain_is_proof(t) && (t->is_refused || t->rounds >= CHAIN_PROOF_ROUNDS)) {
+        chain_count_asks(j, t);
         task_remove(&j->tasks, t);
         return;
     }
     pause_task(t, now_us);
 }
 
-static uint64_t without_receipts(const struct pool *p) {
+/* Endpoints that do not know the method. */
+static uint64_t without_receipts(const struct pool *p, const struct pool_need *need) {
     uint64_t bits = 0;
     for (size_t i = 0; i < p->count; i++) {
-        bits |= p->items[i].no_receipts ? UINT64_C(1) << i : 0;
+        const struct endpoint *e = &p->items[i];
+        const bool cannot =
+            (need->receipts && e->no_receipts) || (need->tx_receipts && e->no_tx_receipts);
+        bits |= cannot ? UINT64_C(1) << i : 0;
     }
     return bits;
 }
@@ -313,11 +336,16 @@ static bool try_task(struct chain *c, struct task *t, int64_t now_us) {
         }
         return true;
     }
-    struct pool_need need = {head_needed(t), t->avoid | t->never, t->kind == TASK_RECEIPTS};
+    struct pool_need need = {.head = head_needed(t),
+                             .avoid = t->avoid | t->never,
+                             .receipts = t->kind == TASK_RECEIPTS,
+                             .tx_receipts = t->kind == TASK_TXS || t->kind == TASK_TX_RECEIPTS};
     need.avoid |= t->job->only != 0 ? ~t->job->only : 0;
-    const uint64_t cannot = need.avoid | (need.receipts ? without_receipts(&c->pool) : 0);
+    const uint64_t unknowing = without_receipts(&c->pool, &need);
+    const uint64_t cannot = need.avoid | unknowing;
     if ((pool_in_use(&c->pool) & ~cannot) == 0) {
-        next_round(c, t, now_us);
+        const uint64_t in_use = pool_in_use(&c->pool);
+        next_round(c, t, in_use != 0 && (in_use & ~unknowing) == 0, now_us);
         return false;
     }
     if (t->avoid != 0 && !has_head(&c->pool, pool_in_use(&c->pool) & ~cannot, need.head)) {

@@ -195,7 +195,9 @@ static void describe(const struct chain *c, const struct job *j, struct source_o
     out->coverage.is_set = true;
     out->coverage.low = low;
     out->coverage.high = cursor_next(&c->cursor) - 1;
-    const char *name = j->is_weak ? "repeated" : how[c->settings->verify];
+    const char *name = j->is_unproved ? "unproved"
+                       : j->is_weak   ? "repeated"
+                                      : how[c->settings->verify];
     (void)snprintf(out->coverage.how, sizeof out->coverage.how, "%s", name);
     const size_t origin = j->origin >= 0 ? (size_t)j->origin : 0;
     (void)snprintf(out->coverage.origin, sizeof out->coverage.origin, "%.120s",
@@ -258,6 +260,8 @@ enum err_code chain_take(struct chain *c, const struct source_limit *limit,
     cursor_write(&c->cursor, &out->cursor);
     out->behind = cursor_next(&c->cursor) + CHAIN_HEAD_BLOCKS < pool_head(&c->pool);
     if (j->given == (size_t)(j->high - j->low + 1)) {
+        const int64_t more = j->kind == JOB_HEAD ? c->head_blocks * 2 : c->head_blocks;
+        c->head_blocks = more < CHAIN_HEAD_BLOCKS ? more : CHAIN_HEAD_BLOCKS;
         chain_pop_job(c);
     }
     c->head_drops = 0;

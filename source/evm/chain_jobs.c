@@ -129,7 +129,7 @@ void chain_plan(struct chain *c, int64_t now_us) {
     }
     const int64_t head = pool_head(&c->pool) < end ? pool_head(&c->pool) : end;
     if (c->jobs == NULL && c->planned > final && c->planned <= head) {
-        const int64_t high = c->planned + CHAIN_HEAD_BLOCKS - 1;
+        const int64_t high = c->planned + c->head_blocks - 1;
         append_job(c, job_new(JOB_HEAD, c->planned, high < head ? high : head));
     }
 }
@@ -240,80 +240,7 @@ static bool pass_gate(struct chain *c, struct job *j) {
     return true;
 }
 
-/* ---- proof ---- */
-
-static bool has_receipts(const struct chain *c) {
-    for (size_t i = 0; i < c->pool.count; i++) {
-        if (c->pool.items[i].state == ENDPOINT_READY && !c->pool.items[i].no_receipts) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void add_doubt(struct chain *c, struct job *j, int64_t number, bool by_receipts) {
-    for (unsigned group = 0; group < PLAN_GROUPS; group++) {
-        if (by_receipts ? group > 0 : !c->plan->groups[group].is_used) {
-            continue;
-        }
-        struct task *last = j->tasks;
-        while (last != NULL && !(last->group == group && last->count < CHAIN_RECEIPTS)) {
-            last = last->next;
-        }
-        if (last == NULL) {
-            last = task_new(by_receipts ? TASK_RECEIPTS : TASK_SECOND, j, CHAIN_RECEIPTS);
-            last->group = group;
-            const uint64_t others = pool_in_use(&c->pool) & ~j->log_origins;
-            last->never = !by_receipts && others != 0 ? j->log_origins : 0;
-            if (!by_receipts && group == 0 && c->plan->groups[0].has_addresses &&
-                c->plan->groups[0].address_count <= PLAN_FILTER_ADDRESSES) {
-                last->addresses = (const uint8_t(*)[EVM_ADDRESS_BYTES])c->plan->groups[0].addresses;
-                last->address_count = c->plan->groups[0].address_count;
-            }
-            task_add(&j->tasks, last);
-        }
-        last->numbers[last->count++] = number;
-    }
-}
-
-/* Logs came for it that cannot be its own, and nobody says what its own are. It is not given as if it had none. */
-static bool is_unknown(const struct block *b) {
-    return b->is_suspect && !b->is_settled && b->log_count == 0 && b->asks >= 2 * JOB_ASKS_MAX;
-}
-
-static bool find_unknown(const struct job *j, struct err *why) {
-    for (int64_t n = j->low; n <= j->high; n++) {
-        if (is_unknown(job_block(j, n))) {
-            (void)err_set(why, ERR_CONFLICT, "logs said to be of block %" PRId64 " are of another",
-                          n);
-            return true;
-        }
-    }
-    return false;
-}
-
-/* True when there was something to ask. */
-static bool ask_doubts(struct chain *c, struct job *j, int64_t now_us) {
-    const enum verify verify = c->settings->verify;
-    for (int64_t n = j->low; n <= j->high; n++) {
-        struct block *b = job_block(j, n);
-        const enum verify as =
-            verify == VERIFY_BLOOM && j->is_distrusted ? VERIFY_RECEIPTS : verify;
-        if (!job_is_doubtful(j, b, as, c->plan, c->known)) {
-            continue;
-        }
-        if (b->asks >= 2 * JOB_ASKS_MAX) { /* nobody has a proof: at least it was asked often */
-            b->is_settled = true;
-            j->is_weak = true;
-            continue;
-        }
-        add_doubt(c, j, n, has_receipts(c) && b->asks < JOB_ASKS_MAX);
-    }
-    for (struct task *t = j->tasks; t != NULL; t = t->next) {
-        t->not_before_us = t->kind == TASK_SECOND && t->never == 0 ? now_us + CHAIN_ROUND_US : 0;
-    }
-    return j->tasks != NULL;
-}
+/* ---- checking ---- */
 
 static void check(struct chain *c, struct job *j, int64_t now_us) {
     struct err err = ERR_INIT;
@@ -325,11 +252,11 @@ static void check(struct chain *c, struct job *j, int64_t now_us) {
     if (suspects > 0) {
         chain_blame(c, j->log_origins);
     }
-    if (find_unknown(j, &err)) {
+    if (chain_find_unknown(j, &err)) {
         chain_restart(c, j, &err, now_us);
         return;
     }
-    if (ask_doubts(c, j, now_us)) {
+    if (chain_ask_proof(c, j, now_us)) {
         j->phase = PHASE_SETTLE;
         return;
     }

@@ -69,7 +69,7 @@ int pool_choose(const struct pool *p, int64_t now_us, const struct pool_need *ne
     for (size_t i = 0; i < p->count; i++) {
         const struct endpoint *e = &p->items[i];
         if (e->state != ENDPOINT_READY || (need->avoid >> i & 1) != 0 || e->head < need->head ||
-            (need->receipts && e->no_receipts)) {
+            (need->receipts && e->no_receipts) || (need->tx_receipts && e->no_tx_receipts)) {
             continue;
         }
         const int64_t at =
@@ -296,6 +296,10 @@ void pool_write_facts(const struct pool *p, int64_t now_us, struct json_writer *
         write_cap(w, "results_max", e->result_cap);
         write_cap(w, "addresses_max", e->address_cap);
         json_kv_i64(w, "batch_max", e->batch_cap);
+        json_kv_c(w, "receipts",
+                  !e->no_receipts      ? "by block"
+                  : !e->no_tx_receipts ? "by transaction"
+                                       : "none");
         if (e->rate > 0) {
             json_key(w, "requests_per_second");
             json_f64(w, e->rate);

@@ -44,9 +44,10 @@ struct endpoint {
     int64_t result_cap;
     int64_t address_cap;
     int64_t batch_cap;
-    int64_t batch_now; /* calls at once while it tells us to slow down; grows with each answer */
-    int64_t capped_us; /* when a cap was tightened last */
-    bool no_receipts;
+    int64_t batch_now;   /* calls at once while it tells us to slow down; grows with each answer */
+    int64_t capped_us;   /* when a cap was tightened last */
+    bool no_receipts;    /* does not know eth_getBlockReceipts ... */
+    bool no_tx_receipts; /* ... nor eth_getTransactionReceipt */
     bool no_finalized;
     unsigned in_flight;
     unsigned failures; /* in a row */
@@ -74,9 +75,10 @@ void pool_add(struct pool *p, const char *url);
 
 /* What a question needs of an endpoint. */
 struct pool_need {
-    int64_t head;   /* it has this block; -1: no matter */
-    uint64_t avoid; /* bits of endpoints not to ask */
-    bool receipts;
+    int64_t head;     /* it has this block; -1: no matter */
+    uint64_t avoid;   /* bits of endpoints not to ask */
+    bool receipts;    /* of a block at once */
+    bool tx_receipts; /* of single transactions */
 };
 /* The endpoint to ask now, or -1; then *ready_us is when one may be there at the earliest (INT64_MAX:
  * none will without news). */

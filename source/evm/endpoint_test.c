@@ -31,7 +31,7 @@ static struct rpc_verdict verdict(enum rpc_kind kind, enum rpc_action action) {
 
 static int choose(const struct pool *p, int64_t now, int64_t head, uint64_t avoid) {
     int64_t ready = 0;
-    const struct pool_need need = {head, avoid, false};
+    const struct pool_need need = {head, avoid, false, false};
     return pool_choose(p, now, &need, &ready);
 }
 

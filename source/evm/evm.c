@@ -46,13 +46,13 @@ static const struct option options[] = {
                 .doc =
                     "Which blocks the stream `blocks` has: those with logs of the events, or all.",
                 .example = "all"),
-    OPTION_ENUM(struct evm_conf, verify, .def = "bloom", .choices = verify_choices,
-                .doc =
-                    "How it is made sure that no log is missing: `bloom` asks for the receipts of "
-                    "blocks whose header says that there may be logs where none came; "
-                    "`receipts` compares all blocks with their receipts; `none` believes the "
-                    "node.",
-                .example = "receipts"),
+    OPTION_ENUM(
+        struct evm_conf, verify, .def = "bloom", .choices = verify_choices,
+        .doc = "How it is made sure that no log is missing: `bloom` asks for the receipts of "
+               "blocks whose header says that there may be logs where none came; "
+               "`receipts` compares all blocks with their receipts, which also finds logs that no "
+               "bloom shows; `none` believes the node.",
+        .example = "receipts"),
     OPTION_DURATION(struct evm_conf, poll, .def = "500ms", .min = 10000, .max = 3600000000,
                     .doc = "How often to ask for a new block.", .example = "2s"),
     OPTION_INT(struct evm_conf, span, .def = "25", .min = 1, .max = 100000,

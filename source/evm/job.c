@@ -39,6 +39,7 @@ void job_reset(struct job *j) {
     j->block_count = j->address_count = j->bytes = j->logs_bytes = 0;
     j->is_past_gate = false;
     j->is_weak = false;
+    j->is_unproved = false;
     j->is_distrusted = false;
     j->log_origins = 0;
     j->origin = -1;
@@ -253,6 +254,40 @@ void job_cut_logs(struct job *j) {
 
 /* ---- receipts ---- */
 
+enum err_code job_read_transactions(const struct job *j, int64_t number, struct str raw,
+                                    uint8_t (**out)[EVM_HASH_BYTES], size_t *count,
+                                    struct err *err) {
+    static const char *const names[] = {"hash", "transactions"};
+    struct str v[2];
+    uint8_t hash[EVM_HASH_BYTES];
+    *out = NULL;
+    *count = 0;
+    if (!rpc_members(raw, names, 2, v) || !rpc_bytes(v[0], hash, sizeof hash) ||
+        memcmp(hash, job_block(j, number)->hash, sizeof hash) != 0) {
+        return err_set(err, ERR_INPUT, "asked for block %" PRId64 " by its hash, another came",
+                       number);
+    }
+    const int64_t all = count_items(v[1]);
+    if (all < 0) {
+        return err_set(err, ERR_INPUT, "block %" PRId64 " without a list of transactions", number);
+    }
+    uint8_t(*txs)[EVM_HASH_BYTES] = mem_alloc_array((size_t)all + 1, sizeof *txs);
+    struct rpc_items items;
+    struct str item;
+    rpc_items_init(&items, v[1]);
+    while (rpc_items_next(&items, &item)) {
+        if (!rpc_bytes(item, txs[*count], sizeof *txs)) {
+            mem_free(txs);
+            *count = 0;
+            return err_set(err, ERR_INPUT, "block %" PRId64 " with a transaction without a hash",
+                           number);
+        }
+        (*count)++;
+    }
+    *out = txs;
+    return ERR_NONE;
+}
+
 static bool is_wanted(const struct plan_match *m) {
     return m->is_wanted || m->sets != 0;
 }
@@ -265,14 +300,19 @@ static size_t count_wanted(const struct job *j, int64_t number) {
     return count;
 }
 
-static void add_to_bloom(const struct evm_log *log, uint8_t bloom[BLOOM_BYTES]) {
+/* False: the header's bloom does not show the log. */
+static bool add_to_bloom(const struct evm_log *log, uint8_t bloom[BLOOM_BYTES],
+                         const uint8_t header[BLOOM_BYTES]) {
     struct bloom_key key =
         bloom_key_of((struct str){(const char *)log->address, EVM_ADDRESS_BYTES});
     bloom_add(bloom, &key);
+    bool is_shown = bloom_has(header, &key);
     for (unsigned i = 0; i < log->topic_count; i++) {
         key = bloom_key_of((struct str){(const char *)log->topics[i], EVM_HASH_BYTES});
         bloom_add(bloom, &key);
+        is_shown = is_shown && bloom_has(header, &key);
     }
+    return is_shown;
 }
 
 struct receipts {
@@ -281,6 +321,7 @@ struct receipts {
     int64_t number;
     uint8_t bloom[BLOOM_BYTES];
     int64_t count;
+    bool has_outside; /* a wanted log that the header's bloom does not show */
 };
 
 static enum err_code take_receipt_logs(struct receipts *r, struct str raw, struct err *err) {
@@ -298,9 +339,10 @@ static enum err_code take_receipt_logs(struct receipts *r, struct str raw, struc
             (log.has_block_hash && memcmp(log.block_hash, b->hash, EVM_HASH_BYTES) != 0)) {
             return err_set(err, ERR_INPUT, "a receipt with a log of another block");
         }
-        add_to_bloom(&log, r->bloom);
+        const bool is_shown = add_to_bloom(&log, r->bloom, b->bloom);
         const struct plan_match match = plan_match(r->plan, &log);
         if (is_wanted(&match)) {
+            r->has_outside = r->has_outside || (b->has_bloom && !is_shown);
             add_log(r->job, r->plan, &log, item);
         }
     }
@@ -350,6 +392,7 @@ enum err_code job_take_receipts(struct job *j, const struct evm_plan *plan, int6
         j->log_count = before;
         return code;
     }
+    job_block(j, number)->is_outside = r.has_outside;
     const size_t came = j->log_count - before;
     *missed = came > had ? came - had : 0;
     size_t kept = 0; /* the new ones stand behind all others */

@@ -12,7 +12,12 @@
 #define JOB_TWINS_ASKS_MAX 5 /* then two different logs with one index are both believed */
 #define JOB_ASKS_MAX       3 /* of one doubtful block, before a weaker proof is taken */
 
-enum verify { VERIFY_BLOOM, VERIFY_RECEIPTS, VERIFY_NONE };
+enum verify {
+    VERIFY_BLOOM,
+    VERIFY_RECEIPTS, /* of every block: some chains have logs that blooms do not show */
+    VERIFY_NONE,
+    VERIFY_LIKELY /* receipts of blocks that may have logs or have; no option, but what follows from doubt */
+};
 
 enum job_kind { JOB_RANGE, JOB_HEAD, JOB_FORK };
 /* In the order a range passes them; a head run goes START HEADERS LOGS GATE LEARNED CHECK ... */
@@ -32,6 +37,7 @@ struct block {
     bool has_bloom;
     bool is_suspect; /* what came for it contradicts itself: proof is needed in any case */
     bool is_caught;  /* in the present check, whose many reasons count once */
+    bool is_outside; /* has logs that its bloom does not show */
     bool is_settled; /* its logs are proved, or as good as they get */
     uint8_t asks;
     uint8_t hash[EVM_HASH_BYTES];
@@ -80,6 +86,7 @@ struct job {
     int origin;           /* the last of them; -1 */
     bool is_distrusted;   /* logs were missing from its answers: receipts decide on every block */
     bool is_weak;         /* a block of it was accepted without proof */
+    bool is_unproved;     /* a block of it has logs outside its bloom: blooms prove nothing here */
     unsigned restarts;
     size_t given; /* blocks already given */
     struct task *tasks;
@@ -108,6 +115,11 @@ MUST_CHECK enum err_code job_take_logs(struct job *j, const struct evm_plan *pla
 /* As job_take_logs, for logs that were asked for by the block's hash: all must be of it. */
 MUST_CHECK enum err_code job_take_block_logs(struct job *j, const struct evm_plan *plan,
                                              int64_t number, struct str raw, struct err *err);
+/* The hashes of a block's transactions (raw: the block), for the caller to free; NULL for none. INPUT when it
+ * is another block, or does not name them. */
+MUST_CHECK enum err_code job_read_transactions(const struct job *j, int64_t number, struct str raw,
+                                               uint8_t (**out)[EVM_HASH_BYTES], size_t *count,
+                                               struct err *err);
 /* All receipts of a block: its logs are replaced by those in them. INPUT: not receipts; UNAVAILABLE: not
  * all are there. *missed: wanted logs that had not come before. */
 MUST_CHECK enum err_code job_take_receipts(struct job *j, const struct evm_plan *plan,
@@ -126,8 +138,11 @@ void job_cut_logs(struct job *j);
 MUST_CHECK enum err_code job_check(struct job *j, size_t *suspects, struct err *err);
 /* The headers follow one another. CONFLICT when not. */
 MUST_CHECK enum err_code job_check_chain(const struct job *j, struct err *err);
-/* True when the block's logs need proof before they may be given. */
-bool job_is_doubtful(const struct job *j, const struct block *b, enum verify verify,
-                     const struct evm_plan *plan, const struct learned *known);
+struct job_doubt {
+    bool is_doubtful; /* the block's logs need proof before they may be given */
+    bool is_outside;  /* it has logs that its bloom does not show */
+};
+struct job_doubt job_doubt(const struct job *j, const struct block *b, enum verify verify,
+                           const struct evm_plan *plan, const struct learned *known);
 
 #endif

@@ -139,13 +139,15 @@ enum err_code job_check(struct job *j, size_t *suspects, struct err *err) {
     return ERR_NONE;
 }
 
-bool job_is_doubtful(const struct job *j, const struct block *b, enum verify verify,
-                     const struct evm_plan *plan, const struct learned *known) {
+struct job_doubt job_doubt(const struct job *j, const struct block *b, enum verify verify,
+                           const struct evm_plan *plan, const struct learned *known) {
+    struct job_doubt doubt = {false, false};
     if (b->is_settled || !b->has_header) {
-        return false;
+        return doubt;
     }
-    if (b->is_suspect || verify == VERIFY_NONE) {
-        return b->is_suspect;
+    if (b->is_suspect || verify == VERIFY_NONE || verify == VERIFY_RECEIPTS) {
+        doubt.is_doubtful = b->is_suspect || verify == VERIFY_RECEIPTS;
+        return doubt;
     }
     /* Each group is a question of its own, whose answer may lack the block. */
     bool has[PLAN_GROUPS] = {false, false};
@@ -154,10 +156,11 @@ bool job_is_doubtful(const struct job *j, const struct block *b, enum verify ver
         has[0] = has[0] || m->is_wanted;
         has[PLAN_GROUP_LEARNED] = has[PLAN_GROUP_LEARNED] || m->sets != 0;
     }
-    bool doubtful = false;
     for (size_t g = 0; g < PLAN_GROUPS; g++) {
         const bool may = b->has_bloom && plan_group_may_match(plan, g, known, b->bloom);
-        doubtful = doubtful || (verify == VERIFY_BLOOM ? may && !has[g] : may || has[g]);
+        const bool is_doubtful = verify == VERIFY_BLOOM ? may && !has[g] : may || has[g];
+        doubt.is_doubtful = doubt.is_doubtful || is_doubtful;
+        doubt.is_outside = doubt.is_outside || (has[g] && !may);
     }
-    return doubtful;
+    return doubt;
 }

@@ -86,10 +86,10 @@ def raw(text):
     return bytes.fromhex(text[2:])
 
 
-def true_rows(chain):
-    """{table: rows as the store should hold them} of the true branch."""
+def true_rows(chain, hidden=True):
+    """{table: rows as the store should hold them} of the true branch, with what only receipts have or without."""
     transfers, syncs, balances = [], [], collections.Counter()
-    for log in chain.truth():
+    for log in chain.truth(hidden=hidden):
         number, place = int(log["blockNumber"], 16), int(log["logIndex"], 16)
         topic, shape = (log["topics"] or [None])[0], (len(log["topics"]), len(log["data"]))
         if topic == TRANSFER and shape == (3, 66) and all(int(word, 16) < 1 << 160 for word in log["topics"][1:]):

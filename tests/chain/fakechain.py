@@ -63,6 +63,7 @@ class Fork:
         self.number, self.parent, self.base = number, parent, base
         self.logs = logs or {}  # block number -> logs without hash and time
         self.noise = {}         # block number -> logs that nobody declared
+        self.hidden = {}        # block number -> logs that only receipts have
         self.recorded = {}      # block number -> (header, receipts) of a real node
         self.blocks = {}        # those made already that have logs
         self.numbers = sorted(self.logs)
@@ -73,7 +74,7 @@ class Fork:
         if self.places is None:
             self.places = collections.defaultdict(list)
             for number in self.numbers:
-                for hashed in {log["transactionHash"] for log in [*self.logs[number], *self.noise.get(number, ())]}:
+                for hashed in {log["transactionHash"] for log in [*self.logs[number], *self.noise.get(number, ()), *self.hidden.get(number, ())]}:
                     self.places[hashed].append(number)
             for number, (_, receipts) in self.recorded.items():
                 for receipt in receipts:
@@ -90,15 +91,17 @@ class Fork:
 
 
 class Block:
-    """One block: its header as a dict without transactions, its logs as (text, log) pairs, its transactions' hashes."""
+    """One block: its header as a dict without transactions, its logs as (text, log) pairs, its transactions' hashes. hidden: logs,
+    as pairs too, that stand in receipts only; listed: their transactions are among the block's."""
 
-    def __init__(self, header, logs, receipts=None):
+    def __init__(self, header, logs, receipts=None, hidden=(), listed=True):
         self.header = header
         self.logs = logs
+        self.hidden = hidden
         self.kept = receipts
         self.number, self.hash = int(header["number"], 16), header["hash"]
         self.transactions = [r["transactionHash"] for r in receipts] if receipts is not None else list(
-            dict.fromkeys(log["transactionHash"] for _, log in logs))
+            dict.fromkeys(log["transactionHash"] for _, log in [*logs, *(hidden if listed else ())]))
         self.head_text = compact(header)[:-1]
 
     def text(self, whole=False):
@@ -114,7 +117,7 @@ class Block:
         if self.kept is not None:
             return self.kept
         of = collections.OrderedDict()
-        for _, log in self.logs:
+        for _, log in [*self.logs, *self.hidden]:
             of.setdefault(log["transactionHash"], []).append(log)
         return [{"type": "0x2", "status": "0x1", "transactionHash": hashed, "transactionIndex": logs[0]["transactionIndex"],
                  "blockHash": self.hash, "blockNumber": self.header["number"], "from": "0x" + hashed[2:42], "to": logs[0]["address"],
@@ -127,11 +130,13 @@ class Chain:
 
     head_step: how far the head moves each time it is asked for, from `head` until `last`. forks_max forks of depth up to
     fork_depth come, each when the head is asked for with chance fork_chance, are shown for a few questions, and go again.
-    bloom "right", or "full" (some chains set every bit). noise: the share of blocks with logs that also have one nobody asks
-    for. false_blooms: the share of blocks whose bloom has the bits of logs that are not there."""
+    bloom "right", "full" (some chains set every bit) or "empty" (some set none). noise: the share of blocks with logs that also have one nobody asks
+    for. false_blooms: the share of blocks whose bloom has the bits of logs that are not there. hidden: the share of blocks with
+    logs that have one more, as the block after them has one, which is in receipts only: no eth_getLogs gives it and no bloom
+    shows it, as with Polygon's state-sync logs. hidden_listed: its transaction is among its block's."""
 
     def __init__(self, logs, *, chain_id=1, first=0, last=None, head=None, head_step=0, finality=64, times=None, seed=1,
-                 bloom="right", noise=0.0, false_blooms=0.0, forks_max=0, fork_chance=0.2, fork_depth=FORK_DEPTH_MAX, fork_polls=3):
+                 bloom="right", noise=0.0, false_blooms=0.0, hidden=0.0, hidden_listed=True, forks_max=0, fork_chance=0.2, fork_depth=FORK_DEPTH_MAX, fork_polls=3):
         self.chain_id, self.first, self.finality, self.bloom = chain_id, first, finality, bloom
         self.random = random.Random(seed)
         self.lock = threading.RLock()
@@ -139,8 +144,16 @@ class Chain:
         by_block = collections.defaultdict(list)
         for log in logs:
             by_block[int(log["blockNumber"], 16)].append(log)
+        self.hidden_listed = hidden_listed
+        hidden_logs = {}
+        for number in sorted(by_block) if hidden else ():
+            for place in (number, number + 1) if self.random.random() < hidden else ():
+                hidden_logs[place] = [self.hidden_log(by_block[number][0], place)]
+        for number in hidden_logs:
+            by_block.setdefault(number, [])
         self.forks = [Fork(0, logs=dict(by_block))]
         self.true = self.forks[0]
+        self.true.hidden = hidden_logs
         self.last = max(self.true.numbers, default=first) if last is None else last
         self.recorded_hashes = {}
         self.false_blooms = false_blooms
@@ -212,21 +225,22 @@ class Chain:
             header, receipts = owner.recorded[number]
             return Block(header, [(compact(log), log) for receipt in receipts for log in receipt["logs"]], receipts)
         hashed, time = self.hash_at(owner, number), hex(self.time_at(number))
-        logs = []
-        for log in [*owner.logs.get(number, ()), *owner.noise.get(number, ())]:
+        logs, hidden = [], []
+        own = [*owner.logs.get(number, ()), *owner.noise.get(number, ())]
+        for place, log in enumerate([*own, *owner.hidden.get(number, ())]):
             full = {"address": log["address"], "topics": log["topics"], "data": log["data"], "blockNumber": hex(number),
                     "transactionHash": log["transactionHash"], "transactionIndex": log["transactionIndex"], "blockHash": hashed,
                     "blockTimestamp": time, "logIndex": log["logIndex"], "removed": False}
-            logs.append((compact(full), full))
+            (logs if place < len(own) else hidden).append((compact(full), full))
         logs.sort(key=lambda pair: int(pair[1]["logIndex"], 16))
         header = {"number": hex(number), "hash": hashed, "parentHash": self.hash_at(owner, number - 1), "timestamp": time,
                   "logsBloom": self.bloom_at(hashed, [log for _, log in logs]),
                   "miner": "0x" + hashed[2:42], **REST, "gasUsed": hex(21000 * len(logs))}
-        return Block(header, logs)
+        return Block(header, logs, hidden=hidden, listed=self.hidden_listed)
 
     def bloom_at(self, hashed, logs):
-        if self.bloom == "full":
-            return FULL_BLOOM
+        if self.bloom != "right":
+            return FULL_BLOOM if self.bloom == "full" else EMPTY_BLOOM
         if self.false_bits and int(hashed[2:10], 16) < self.false_blooms * (1 << 32):
             return bloom_of([*logs, *self.false_bits])
         return bloom_of(logs) if logs else EMPTY_BLOOM
@@ -244,6 +258,11 @@ class Chain:
         if number in owner.logs or number in owner.noise or number in owner.recorded:
             return self.block(owner, number).text(whole)
         return self.empty_text(owner, number)
+
+    def hidden_log(self, like, number):
+        """A log that stands in receipts only, the last but one of its block."""
+        hashed = "0x" + hashlib.sha256(b"hidden %d" % number).hexdigest()
+        return {**like, "blockNumber": hex(number), "transactionHash": hashed, "transactionIndex": "0xfffe", "logIndex": "0xffffe"}
 
     def noise_log(self, number):
         """A log of no declared event, the last of its block."""
@@ -363,11 +382,11 @@ class Chain:
 
     # What is true in the end.
 
-    def truth(self, address=None, topics=None, low=None, high=None):
-        """Every log of the true branch that a filter wants, as dicts."""
+    def truth(self, address=None, topics=None, low=None, high=None, hidden=True):
+        """Every log of the true branch that a filter wants, as dicts; with those that only receipts have, or without."""
         low, high = self.first if low is None else low, self.last if high is None else high
-        return [log for number in self.busy_numbers(self.true, low, high) for _, log in self.block(self.true, number).logs
-                if wants(address, topics, log)]
+        blocks = [self.block(self.true, number) for number in self.busy_numbers(self.true, low, high)]
+        return [log for block in blocks for _, log in [*block.logs, *(block.hidden if hidden else ())] if wants(address, topics, log)]
 
 
 def wants(address, topics, log):

@@ -54,6 +54,7 @@ FAULTS = {
     "no_answer": (0.0, "the connection ends before an answer"),
     "no_finalized": (False, "the tags finalized and safe are not known"),
     "no_receipts": (False, "eth_getBlockReceipts is not known"),
+    "no_tx_receipts": (False, "eth_getTransactionReceipt is not known"),
     "null_block": (0.0, "a known block is null"),
     "null_logs": (0.0, "eth_getLogs answers null"),
     "other_branch": (0.0, "this request is served by a node that still has, or already has, another branch"),
@@ -167,7 +168,8 @@ class HostileNode:
                 raise Refused(*self.said(rpc_texts.RATE, self.faults["rate_text"])[:2])
             if self.happens("passing_error"):
                 raise Refused(*self.said(rpc_texts.PASSING, self.faults["passing_text"]))
-            if method not in METHODS or (method == "eth_getBlockReceipts" and self.faults["no_receipts"]):
+            lacks = {"eth_getBlockReceipts": "no_receipts", "eth_getTransactionReceipt": "no_tx_receipts"}.get(method)
+            if method not in METHODS or (lacks and self.faults[lacks]):
                 raise Refused(-32601, f"the method {method} does not exist/is not available")
             text = getattr(self, "do_" + method)(call.get("params") or [], view)
             return f'{{"jsonrpc":"2.0","id":{number},"result":{text}}}', 200
@@ -250,6 +252,9 @@ class HostileNode:
 
     def do_eth_getTransactionReceipt(self, params, view):
         for number in self.chain.blocks_with(params[0], view.fork, view.head):
+            if number < self.faults["pruned"]:
+                self.counters["pruned"] += 1
+                return "null"
             for receipt in self.chain.block(view.fork, number).receipts():
                 if receipt["transactionHash"] == params[0]:
                     near = number > view.head - self.faults["head_blocks"]

@@ -114,7 +114,7 @@ def test_size_caps(plumb, tmp_path, text):
     assert node.counters["bytes_cap"] > 0
 
 
-@pytest.mark.parametrize("lack", [{"no_receipts": True}, {"no_finalized": True}, {"batch_refused": True}, {"batch_cap": 5},
+@pytest.mark.parametrize("lack", [{"no_receipts": True}, {"no_receipts": True, "no_tx_receipts": True}, {"no_finalized": True}, {"batch_refused": True}, {"batch_cap": 5},
                                   {"lag_errors": True, "head_back": 0.3}], ids=str)
 def test_what_a_node_may_lack(plumb, tmp_path, lack):
     chain = plain_chain(**FORKS)

@@ -42,7 +42,7 @@ def test_a_run_that_ends_takes_what_there_is_and_the_next_one_the_rest(plumb, tm
             place.check(copy_of(node))
 
 
-@pytest.mark.parametrize("depth", [1, 5, 40])
+@pytest.mark.parametrize("depth", [1, 5, 20, 40])
 def test_blocks_that_were_taken_back_are_replaced(plumb, tmp_path, anvil_program, depth):
     with Anvil(anvil_program) as node:
         place = Place(plumb, tmp_path / "flow", [node.url], from_block=0)
