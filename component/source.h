@@ -112,7 +112,9 @@ struct source_ops {
                                         const struct stream *streams, size_t stream_count,
                                         struct decoder **out, struct err *err);
     /* Optional: what the source has learned about where its data comes from, as members of a JSON
-     * object that is open in w. Shown by `plumb status`; asked about once a second. */
+     * object that is open in w. Shown by `plumb status`; asked about once a second, at batches and when something
+     * went wrong. A source with CAP_HTTP has the member "http": how many answers came since it was
+     * opened, by status ("2xx", "3xx", "429", "4xx", "5xx", "none"), and when that was ("since", us). */
     void (*facts)(void *source, struct json_writer *w);
 };
 

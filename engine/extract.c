@@ -111,7 +111,12 @@ static enum err_code next_batch(struct extractor *x, struct package *p, enum sou
     p->attempted_seq = 0;
     source_output_clear(&p->out);
     buf_clear(&p->facts);
+    x->asked_us = x->asked_us > 0 ? x->asked_us : clock_now_us();
     code = x->source->component->source->next(x->state, &limit, &p->out, state, err);
+    p->asked_us = x->asked_us;
+    if (code == ERR_NONE && (*state == SOURCE_BATCH || p->out.wait_us > 0)) {
+        x->asked_us = 0; /* it has given what it had, or there was nothing to be had */
+    }
     if (code != ERR_NONE || *state != SOURCE_IDLE) { /* they are stored with what is posted */
         ask_facts(x, p, code == ERR_NONE && *state == SOURCE_BATCH);
     }

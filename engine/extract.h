@@ -35,6 +35,8 @@ struct extractor {
     /* thread only */
     void *state;
     struct decoder *decoder;
+    int64_t
+        asked_us; /* wall clock: since when the source is asked for the next batch; 0: it is not */
     int64_t facts_us; /* monotonic, when the source was last asked for its facts */
     uint32_t rows_limit;
 };

@@ -254,6 +254,9 @@ static enum err_code apply_package(struct run *r, struct package *p, struct err 
         struct turn_input in = {p->source, &info, &p->decoded};
         code = store_streams_set(r->store, p->source, info.id, &p->decoded, err);
         if (code == ERR_NONE) {
+            code = store_extraction_set(r->store, info.id, p->asked_us, err);
+        }
+        if (code == ERR_NONE) {
             code = turn_rejects(r, &in, err);
         }
         if (code == ERR_NONE) {
@@ -261,7 +264,7 @@ static enum err_code apply_package(struct run *r, struct package *p, struct err 
         }
     }
     if (code == ERR_NONE && p->facts.len > 0) {
-        code = store_facts_set(r->store, p->source->name, buf_str(&p->facts), err);
+        code = store_facts_take(r->store, p->source->name, buf_str(&p->facts), err);
     }
     if (code == ERR_NONE && !done) {
         struct err fine = ERR_INIT;
@@ -363,7 +366,7 @@ enum err_code turn_trouble(struct run *r, const struct package *p, struct err *e
                                      p->kind == PACKAGE_TROUBLE ? p->out.partition : "",
                                      &p->out.trouble, err);
             if (code == ERR_NONE && p->facts.len > 0) {
-                code = store_facts_set(r->store, p->source->name, buf_str(&p->facts), err);
+                code = store_facts_take(r->store, p->source->name, buf_str(&p->facts), err);
             }
             if (code == ERR_NONE) {
                 code = store_commit(r->store, err);

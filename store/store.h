@@ -157,6 +157,12 @@ MUST_CHECK enum err_code store_notes(struct store *s, const char *source, struct
 /* What a source says of itself, a JSON object. */
 MUST_CHECK enum err_code store_facts_set(struct store *s, const char *source, struct str json,
                                          struct err *err);
+/* As store_facts_set, and what its object "http" counts since the last time goes to _plumb_http. */
+MUST_CHECK enum err_code store_facts_take(struct store *s, const char *source, struct str json,
+                                          struct err *err);
+/* When the source was first asked for what became the batch (wall clock). */
+MUST_CHECK enum err_code store_extraction_set(struct store *s, int64_t batch, int64_t asked_us,
+                                              struct err *err);
 /* True when batch seq of the partition is staged: resolves a commit whose outcome is unknown. */
 MUST_CHECK enum err_code store_batch_staged(struct store *s, int64_t partition, int64_t seq,
                                             bool *out, struct err *err);

@@ -70,6 +70,9 @@ static const struct option options[] = {
                     .example = "10s"),
 };
 
+/* What came back of questions, as the facts count it. */
+enum { ANSWER_2XX, ANSWER_3XX, ANSWER_429, ANSWER_4XX, ANSWER_5XX, ANSWER_NONE, ANSWER_SORTS };
+
 struct evm_source {
     const struct evm_conf *conf;
     const struct source_env *env;
@@ -80,6 +83,8 @@ struct evm_source {
     int64_t told_us[PARTS_MAX];
     size_t part_count;
     size_t turn;
+    int64_t opened_us;
+    int64_t answers[ANSWER_SORTS]; /* since then */
 };
 
 static enum err_code evm_source_check(const void *conf, const struct contract *contract,
@@ -329,6 +334,7 @@ static enum err_code open_all(struct evm_source *s, struct err *err) {
         .timeout_us = s->conf->timeout,
         .parallel = (unsigned)s->conf->parallel,
     };
+    s->opened_us = clock_now_us();
     code = wire_http_open(HTTP_CALLS_MAX, &s->wire, err);
     for (size_t i = 0; i < count && code == ERR_NONE; i++) {
         code = open_chain(s, &chains[i], err);
@@ -371,10 +377,22 @@ static void evm_source_close(void *source) {
 
 #define TAG_PART_SHIFT 48
 
+static size_t sort_of(const struct wire_answer *a) {
+    if (a->end != HTTP_ANSWERED) {
+        return ANSWER_NONE;
+    }
+    return a->status == 429   ? ANSWER_429
+           : a->status >= 500 ? ANSWER_5XX
+           : a->status >= 400 ? ANSWER_4XX
+           : a->status >= 300 ? ANSWER_3XX
+                              : ANSWER_2XX;
+}
+
 static void take_answers(struct evm_source *s, int64_t timeout_us) {
     struct wire_answer answer;
     while (s->wire.wait(s->wire.context, timeout_us, &answer)) {
         const size_t part = (size_t)(answer.tag >> TAG_PART_SHIFT);
+        s->answers[sort_of(&answer)]++;
         if (part < s->part_count) {
             chain_answer(s->parts[part], &answer, clock_monotonic_us());
         }
@@ -518,4 +536,12 @@ static void evm_source_facts(void *source, struct json_writer *w) {
         chain_write_facts(s->parts[i], clock_monotonic_us(), w);
     }
     json_end_array(w);
+    static const char *const sorts[ANSWER_SORTS] = {"2xx", "3xx", "429", "4xx", "5xx", "none"};
+    json_key(w, "http");
+    json_begin_object(w);
+    json_kv_i64(w, "since", s->opened_us);
+    for (size_t i = 0; i < ANSWER_SORTS; i++) {
+        json_kv_i64(w, sorts[i], s->answers[i]);
+    }
+    json_end_object(w);
 }
