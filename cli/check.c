@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/facts.h"
 #include "cli/opened.h"
+#include "flow/checks.h"
 #include "transform/transform.h"
 #include "watch/watch.h"
 
@@ -68,6 +69,10 @@ static int print_text(const struct flow *flow) {
     output_count(&line, flow->table_count, "table");
     buf_adds(&line, ", ");
     output_count(&line, flow->transform_count, "transform");
+    if (flow->check_count > 0) {
+        buf_adds(&line, ", ");
+        output_count(&line, flow->check_count, "check");
+    }
     output_data(&out, str_of(flow->path));
     output_add(&out, ": ");
     output_styled(&out, STYLE_GOOD, "ok");
@@ -106,6 +111,12 @@ static int print_json(const struct flow *flow) {
     json_end_array(&o.json);
     json_key(&o.json, "transforms");
     facts_json(&transforms, &o.json);
+    json_key(&o.json, "checks");
+    json_begin_array(&o.json);
+    for (size_t i = 0; i < flow->check_count; i++) {
+        json_c(&o.json, flow->checks[i].name);
+    }
+    json_end_array(&o.json);
     json_end_object(&o.json);
     return json_output_end(&o, EXIT_DONE);
 }

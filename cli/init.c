@@ -46,7 +46,12 @@ static const char flow_yaml[] =
     "  customers:                      # a sum: follows every change of orders, exactly\n"
     "    from: tables.orders\n"
     "    into: customers\n"
-    "    sum: SELECT customer, 1 AS orders, total AS spent FROM change WHERE status = 'paid'\n";
+    "    sum: SELECT customer, 1 AS orders, total AS spent FROM change WHERE status = 'paid'\n"
+    "\n"
+    "checks:                           # what must hold; `plumb alerts .` shows what does not\n"
+    "  orders-arrive:   {heartbeat: orders, within: 1d}\n"
+    "  few-rejects:     {rejects: sources.orders, max: 1%%, over: 1h, min_rows: 100}\n"
+    "  customers-work:  {errors: transforms.customers}\n";
 
 static const char data_jsonl[] =
     "{\"id\": 1, \"customer\": {\"id\": \"ada\"}, \"total_cents\": 1250, \"status\": \"open\", "
@@ -70,6 +75,7 @@ static const char readme_md[] =
     "    plumb status .\n"
     "    plumb test .              # what tests/ says must be true\n"
     "    plumb prove .             # the same tables, however the records come\n"
+    "    plumb alerts .            # what does not hold of its checks\n"
     "    plumb rejects list .      # one record is wrong on purpose: its total is a text\n"
     "    plumb audit .             # every row accounted for\n"
     "\n"

@@ -76,6 +76,8 @@ def file_flow():
         if name == "sources":
             result.append(SOURCE)
             continue
+        if name == "checks":  # of what only nodes have
+            continue
         for entry, of_entry in entries(lines):
             if name != "transforms" or not any("from: chain." in line for line in of_entry):
                 result += of_entry
