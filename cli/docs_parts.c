@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "cli/graph.h"
 #include "cli/opened.h"
+#include "cli/output.h"
 #include "component/describe.h"
 
 static void code_c(struct page *p, const char *text) {
@@ -173,6 +174,28 @@ static void given_options(struct docs *d, const struct flow_source *s) {
     page_list_end(p);
 }
 
+/* " It stops when 100 such are open among the last 10,000 records." */
+static void limit_text(struct page *p, const struct flow_limit *limit) {
+    if (limit->max == 0) {
+        return;
+    }
+    const struct node *of = node_get(limit->node, "of");
+    if (docs_is_private(node_get(limit->node, "max")) || (of != NULL && docs_is_private(of))) {
+        page_text(p, " It stops when too many of them are open, by a number from the environment.");
+        return;
+    }
+    AUTO_BUF text = BUF_INIT(BUF_TEXT_MAX);
+    char number[OUTPUT_NUMBER_BYTES];
+    output_number(limit->max, number);
+    buf_addf(&text, " It stops when %s of them are open", number);
+    if (limit->of > 0) {
+        output_number(limit->of, number);
+        buf_addf(&text, " among the last %s records", number);
+    }
+    buf_adds(&text, ", and goes on when there are fewer.");
+    page_text(p, buf_c(&text));
+}
+
 void docs_source(struct docs *d, const struct flow_source *s) {
     static const char *const unknown[] = {
         [UNKNOWN_NOTE] = "A field that is not declared is noted, and goes on in the raw record.",
@@ -198,6 +221,7 @@ void docs_source(struct docs *d, const struct flow_source *s) {
         page_text(p, "What breaks these rules is rejected: kept, with the reason, out of every "
                      "table. ");
         page_text(p, unknown[s->contract.unknown]);
+        limit_text(p, &s->rejects);
         page_end(p);
     }
     for (size_t i = 0; s->contract.schema.count == 0 && i < s->stream_count; i++) {
@@ -329,8 +353,11 @@ static void map_rules(struct docs *d, const struct flow_transform *t) {
     if (t->many) {
         item(p, "One record may give several rows.");
     }
-    item(p, "A record on which the SQL or a rule of the table fails is rejected by itself: kept, "
-            "with the reason, and the rest of its batch goes on.");
+    page_item(p);
+    page_text(p, "A record on which the SQL or a rule of the table fails is rejected by itself: "
+                 "kept, with the reason, and the rest of its batch goes on.");
+    limit_text(p, &t->rejects);
+    page_item_end(p);
     page_list_end(p);
 }
 

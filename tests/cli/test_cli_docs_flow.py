@@ -161,6 +161,25 @@ def test_what_came_from_the_environment_is_not_shown(plumb, tmp_path, make_flow)
     assert "hunter2" in HOSTILE.replace("${SECRET_WORD}", "hunter2"), "the flow would hold it"
 
 
+def test_limits_of_rejects_are_said(plumb, tmp_path, make_flow):
+    text = """\
+flow: l
+sources:
+  s: {type: file, path: x.jsonl, rejects: {max: 1%, of: 20000}, columns: {id: int64}}
+  p: {type: file, path: y.jsonl, rejects: {max: "${MOST:-77}"}, columns: {id: int64}}
+tables:
+  t: {key: [id], columns: {id: int64}}
+  u: {key: [id], columns: {id: int64}}
+transforms:
+  t: {from: s, into: t, rejects: {max: 5}, sql: SELECT id FROM batch}
+  u: {from: p, into: u, sql: SELECT id FROM batch}
+"""
+    plumb.ok("docs", make_flow({"flow.yaml": text}), "--out", tmp_path / "pages", env={"MOST": "78"})
+    page = (tmp_path / "pages" / "l.md").read_text()
+    assert "It stops when 200 of them are open among the last 20,000 records" in page and "It stops when 5 of them are open, and" in page
+    assert "a number from the environment" in page and "78" not in page and page.count("It stops") == 3
+
+
 def test_reference_tables_stand_before_what_reads_them(plumb, tmp_path, make_flow):
     md, html = documented(plumb, make_flow({"flow.yaml": HOSTILE}), tmp_path, env=SECRETS)
     check_picture(read(html), nodes=8, links=7)
