@@ -1,6 +1,7 @@
 """Limits of rejects: a source or a map that has reached its own stops by itself, in the batch that reached it; everything else
 goes on; it says so; and it goes on by itself, losing nothing, when rejects were discarded or mended."""
 import json
+import random
 import re
 import shutil
 import sqlite3
@@ -219,3 +220,32 @@ def test_a_changed_limit_needs_no_replay(plumb, tmp_path):
     plumb.run("run", place, "--once", "--batch-rows", BATCH)
     assert staged(place) == 70
     shutil.rmtree(place)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_last_records_are_those_of_all_partitions_in_the_order_they_came(plumb, tmp_path, seed):
+    """Held against a count over the batches of a run without a limit: it stops behind the first batch with which it is reached."""
+    rng = random.Random(seed)
+    most, of = rng.randrange(2, 9), rng.randrange(8, 60)
+    most, rows = min(most, of), rng.randrange(3, 14)
+    bad = {}
+    for file in "uvw":
+        bad[file] = [rng.random() < 0.08 + 0.3 * (i > 60) for i in range(100)]
+        for place in ("free", "held"):
+            (tmp_path / place / "data").mkdir(parents=True, exist_ok=True)
+            (tmp_path / place / "data" / f"{file}.jsonl").write_text("".join(f'{{"id": {"true" if one else i}}}\n' for i, one in enumerate(bad[file])))
+    for place, limit in (("free", ""), ("held", f"rejects: {{max: {most}, of: {of}}},")):
+        (tmp_path / place / "flow.yaml").write_text("flow: r\nsources:\n  s: {type: file, path: data/*.jsonl, " + limit + " columns: {id: int64}}\n"
+                                                    "tables: {t: {key: auto, columns: {id: int64}}}\n"
+                                                    "transforms: {t: {from: s, into: t, sql: SELECT id FROM batch}}\n")
+        assert plumb.run("run", tmp_path / place, "--once", "--batch-rows", rows).code in (0, 1)
+    batches = "SELECT p.name, b.first_record, b.records FROM _plumb_batches b JOIN _plumb_partitions p ON p.id = b.partition ORDER BY b.id"
+    free, held = (rows_of(tmp_path / place / "r.db", batches) for place in ("free", "held"))
+    seen, stop = [], None
+    for number, (name, first, records) in enumerate(free):
+        seen += bad[name[-7]][first:first + records]
+        if sum(seen[-of:]) >= most:
+            stop = number + 1
+            break
+    assert held == free[:stop], (most, of, rows)
+    assert (stop is None) == (seed == 2), "with most seeds it is reached"
