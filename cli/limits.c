@@ -2,6 +2,8 @@
  * is, so that it is right whether a run is at work or not. */
 #include "cli/limits.h"
 
+#include "cli/queues.h"
+
 const struct fact_column limit_columns[LIMIT_COLUMNS] = {
     {"stage", "stage", FACT_TEXT},     {"kind", "kind", FACT_TEXT},
     {"open", "rejects", FACT_COUNT},   {"max", "limit", FACT_COUNT},
@@ -9,6 +11,17 @@ const struct fact_column limit_columns[LIMIT_COLUMNS] = {
     {"stopped", "stopped", FACT_FLAG}, {"way", NULL, FACT_TEXT}};
 #define COLUMN_STOPPED 6
 #define COLUMN_WAY     7
+
+enum err_code limits_count_open(const struct opened *o, const struct flow_source *source,
+                                const struct flow_transform *t, int64_t *open, struct err *err) {
+    if (t == NULL || t->kind != TRANSFORM_DERIVE) {
+        return store_limit_count(o->store, source, t, open, err);
+    }
+    struct queue_state queue = {0}; /* its queue may not be there yet */
+    enum err_code code = queue_state_get(o, t, &queue, err);
+    *open = queue.failed < t->rejects.max ? queue.failed : t->rejects.max;
+    return code;
+}
 
 static enum err_code add(const struct opened *o, const struct flow_source *source,
                          const struct flow_transform *t, struct facts *out, struct err *err) {
@@ -19,14 +32,15 @@ static enum err_code add(const struct opened *o, const struct flow_source *sourc
     const char *name = t != NULL ? t->name : source->name;
     const char *kind = t != NULL ? "transform" : "source";
     int64_t open = 0;
-    enum err_code code = store_limit_count(o->store, source, t, &open, err);
+    enum err_code code = limits_count_open(o, source, t, &open, err);
     if (code != ERR_NONE) {
         return code;
     }
+    const bool is_derive = t != NULL && t->kind == TRANSFORM_DERIVE;
     const bool stopped = open >= limit->max;
     facts_c(out, name);
     facts_style(out, STYLE_STRONG);
-    facts_c(out, t != NULL ? "map" : "source");
+    facts_c(out, is_derive ? "derive" : t != NULL ? "map" : "source");
     facts_number(out, open);
     facts_style(out, stopped ? STYLE_BAD : STYLE_PLAIN);
     facts_number(out, limit->max);
@@ -38,9 +52,10 @@ static enum err_code add(const struct opened *o, const struct flow_source *sourc
     facts_c(out, limit->percent);
     facts_number(out, stopped);
     facts_style(out, stopped ? STYLE_BAD : STYLE_PLAIN);
-    char *way = mem_printf("mend it and 'plumb rejects replay %s', or 'plumb rejects discard %s "
-                           "--%s %s --because TEXT'",
-                           o->flow->path, o->flow->path, kind, name);
+    char *way = is_derive ? mem_printf("mend it and 'plumb rejects replay %s'", o->flow->path)
+                          : mem_printf("mend it and 'plumb rejects replay %s', or 'plumb rejects "
+                                       "discard %s --%s %s --because TEXT'",
+                                       o->flow->path, o->flow->path, kind, name);
     facts_c(out, stopped ? way : NULL);
     mem_free(way);
     return ERR_NONE;

@@ -193,7 +193,7 @@ static enum err_code is_stopped(const struct opened *o, const struct flow_transf
                                 struct err *err) {
     int64_t open = 0;
     enum err_code code =
-        t->rejects.max > 0 ? store_limit_count(o->store, t->source, t, &open, err) : ERR_NONE;
+        t->rejects.max > 0 ? limits_count_open(o, t->source, t, &open, err) : ERR_NONE;
     *out = code == ERR_NONE && t->rejects.max > 0 && open >= t->rejects.max;
     return code;
 }

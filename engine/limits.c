@@ -62,6 +62,15 @@ static enum err_code look(struct run *r, const struct flow_source *source,
 void limits_explain(const struct flow *flow, const struct flow_source *source,
                     const struct flow_transform *t, struct err *out) {
     const struct flow_limit *limit = limit_of(source, t);
+    if (t != NULL && t->kind == TRANSFORM_DERIVE) {
+        err_set(out, ERR_INPUT,
+                "transform '%s' has stopped at its limit of %lld keys on which it fails, with its "
+                "input kept. Mend it and `plumb rejects replay %s`; then it goes on",
+                t->name, (long long)limit->max, flow->path);
+        err_where(out, "%s:%d:%d", limit->node->file, limit->node->key_line,
+                  limit->node->key_column);
+        return;
+    }
     AUTO_BUF among = BUF_INIT(BUF_TEXT_MAX);
     if (limit->of > 0) {
         buf_addf(&among, " among the last %lld records", (long long)limit->of);

@@ -116,7 +116,8 @@ void undo_release(struct undo *u);
 #define LIMITS_LOOK_US 500000 /* between two looks whether what has stopped may go on */
 /* At start: what has stopped already. */
 MUST_CHECK enum err_code limits_begin(struct run *r, struct err *err);
-/* Within a turn: so many rows more were rejected while decoding (t NULL) or by the map. */
+/* Within a turn: so many rows more were rejected while decoding (t NULL) or by the transform (of a
+ * derive, which has no source: so many keys at most failed). */
 MUST_CHECK enum err_code limits_count(struct run *r, const struct flow_source *source,
                                       const struct flow_transform *t, int64_t rejected,
                                       struct err *err);

@@ -131,7 +131,9 @@ static enum err_code apply_follower(struct run *r, size_t index, const void *inp
     bool more = false;
     enum err_code code = cascade_apply(r->plan, index, &more, err);
     r->more_cascade = r->more_cascade || more;
-    return code;
+    /* How many keys failed is not told, so its count is asked for, if there is a limit. */
+    const struct flow_transform *t = &r->flow->transforms[index];
+    return code == ERR_NONE ? limits_count(r, NULL, t, t->rejects.max, err) : code;
 }
 
 enum err_code turn_maps(struct run *r, const struct turn_input *in, struct err *err) {
@@ -165,7 +167,8 @@ enum err_code turn_maps(struct run *r, const struct turn_input *in, struct err *
 enum err_code turn_followers(struct run *r, struct err *err) {
     r->more_cascade = false;
     for (size_t i = 0; i < r->flow->transform_count; i++) {
-        if (r->flow->transforms[i].kind == TRANSFORM_MAP || stage_waits(r, i)) {
+        if (r->flow->transforms[i].kind == TRANSFORM_MAP || stage_waits(r, i) ||
+            r->stages[i].hold.held) {
             continue;
         }
         bool waits = false;
@@ -383,7 +386,7 @@ enum err_code turn_trouble(struct run *r, const struct package *p, struct err *e
 enum err_code turn_cascade(struct run *r, bool *worked, struct err *err) {
     *worked = false;
     for (size_t i = 0; i < r->flow->transform_count && !*worked; i++) {
-        if (!stage_waits(r, i)) {
+        if (!stage_waits(r, i) && !r->stages[i].hold.held) {
             enum err_code code = cascade_waits(r->plan, i, worked, err);
             if (code != ERR_NONE) {
                 return code;

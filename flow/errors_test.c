@@ -220,6 +220,15 @@ static void limits_are_strict(void **state) {
                                 "such as 1%, not 'nan%'"},
         {LIMIT("{max: @'%'}"), "'max' is a number of rejects from 1 to 1000000000, or a share "
                                "such as 1%, not '%'"},
+        {HEAD "tables: {t: {key: [k], columns: {k: int64}}, u: {key: [k], columns: {k: int64}}}\n"
+              "transforms: {u: {on: [t], into: u, rejects: @{max: 1%}, derive: SELECT k FROM "
+              "changed}}\n",
+         "keys on which a derive fails are counted, not a share of them: write rejects: {max: "
+         "100}"},
+        {HEAD "tables: {t: {key: [k], columns: {k: int64}}, u: {key: [k], columns: {k: int64}}}\n"
+              "transforms: {u: {from: tables.t, into: u, @rejects: {max: 1}, sum: SELECT k FROM "
+              "change}}\n",
+         "'rejects' has no meaning in a sum"},
         {LIMIT("{max: 1%, of: @0}"), "'of' is a number of records from 1 to 1000000000, not '0'"},
         {LIMIT("{max: @6, of: 5}"), "'max' can never be reached: 6 rejects of the last 5 records"});
 }

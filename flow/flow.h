@@ -96,7 +96,7 @@ struct flow_transform {
     const char *delete_when; /* map: predicate over the SELECT's columns, or NULL */
     const struct node *delete_when_node;
     bool many;                 /* map: one record may give several rows */
-    struct flow_limit rejects; /* map */
+    struct flow_limit rejects; /* map, and derive: of keys on which it fails */
     const struct flow_on *on;  /* derive */
     size_t on_count;
     /* derive: the columns of `changed`, as indexes into into->schema. All are key columns of into;

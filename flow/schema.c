@@ -222,7 +222,9 @@ static void add_transforms(struct json_writer *w) {
     add_latest_by(w);
     add_text(w, "delete_when", "map: rows for which this is true are deleted instead of written.");
     add_bool(w, "many", "map: one record may give several rows.");
-    component_rejects_schema("map: stops, with its input kept, when so many rejects are open.", w);
+    component_rejects_schema(
+        "map, derive: stops, with its input kept, when so many rejects or failed keys are open.",
+        w);
     json_end_object(w);
     json_key(w, "oneOf");
     json_begin_array(w);

@@ -16,11 +16,16 @@ struct key_use {
 };
 
 static const struct key_use uses[] = {
-    {"from", MAP | SUM},  {"into", MAP | SUM | DERIVE},
-    {"on", DERIVE},       {"latest_by", MAP},
-    {"delete_when", MAP}, {"many", MAP},
-    {"rejects", MAP},     {"sql", MAP},
-    {"sum", SUM},         {"derive", DERIVE},
+    {"from", MAP | SUM},
+    {"into", MAP | SUM | DERIVE},
+    {"on", DERIVE},
+    {"latest_by", MAP},
+    {"delete_when", MAP},
+    {"many", MAP},
+    {"rejects", MAP | DERIVE},
+    {"sql", MAP},
+    {"sum", SUM},
+    {"derive", DERIVE},
 };
 
 static const char *const kind_names[] = {
@@ -132,7 +137,6 @@ static enum err_code read_map_keys(struct loader *l, const struct node *n, struc
     const struct node *latest_by = node_get(n, "latest_by");
     const struct node *delete_when = node_get(n, "delete_when");
     const struct node *many = node_get(n, "many");
-    const struct node *rejects = node_get(n, "rejects");
     enum err_code code = graph_find_stream(l, from, &t->stream, err);
     if (code == ERR_NONE) {
         t->source = t->stream->source;
@@ -152,9 +156,6 @@ static enum err_code read_map_keys(struct loader *l, const struct node *n, struc
     }
     if (code == ERR_NONE && many != NULL) {
         code = read_bool(many, &t->many, err);
-    }
-    if (code == ERR_NONE && rejects != NULL) {
-        code = limit_load(rejects, &t->rejects, err);
     }
     if (code == ERR_NONE && t->many) {
         code = check_auto_key(t, many, err);
@@ -267,6 +268,15 @@ static enum err_code read_transform(struct loader *l, const struct node *n,
     t->name = n->key;
     t->node = n;
     code = read_into(l, n, t, err);
+    const struct node *rejects = node_get(n, "rejects");
+    if (code == ERR_NONE && rejects != NULL) {
+        code = limit_load(rejects, &t->rejects, err);
+    }
+    if (code == ERR_NONE && t->kind == TRANSFORM_DERIVE && t->rejects.of > 0) {
+        return node_error(rejects, err,
+                          "keys on which a derive fails are counted, not a share of them: write "
+                          "rejects: {max: 100}");
+    }
     if (code == ERR_NONE) {
         code = sql_load(l, node_get(n, kind_keys[t->kind]), &t->sql, &t->sql_node, err);
     }

@@ -42,9 +42,24 @@ static enum err_code find_window(struct store *s, const struct flow_source *sour
     return code;
 }
 
+/* Keys on which a derive fails stand in its queue. */
+static enum err_code count_keys(struct store *s, const struct flow_transform *t, int64_t *out,
+                                struct err *err) {
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    bool found = false;
+    buf_addf(&sql,
+             "SELECT count(*) FROM (SELECT 1 AS one FROM \"_plumb_q_%s\" WHERE \"_failed\" = 1 "
+             "LIMIT %lld) AS counted",
+             t->name, (long long)t->rejects.max);
+    return store_get_i64(s, buf_c(&sql), out, &found, err);
+}
+
 enum err_code store_limit_count(struct store *s, const struct flow_source *source,
                                 const struct flow_transform *transform, int64_t *out,
                                 struct err *err) {
+    if (transform != NULL && transform->kind == TRANSFORM_DERIVE) {
+        return count_keys(s, transform, out, err);
+    }
     const struct flow_limit *limit = transform != NULL ? &transform->rejects : &source->rejects;
     struct window from = {0, 0};
     enum err_code code = ERR_NONE;

@@ -222,8 +222,8 @@ MUST_CHECK enum err_code store_trouble_set(struct store *s, const char *source,
                                            struct err *err);
 
 /* ---- limits of rejects (store/limits.c) ---- */
-/* How many rejects of a source's decoding (transform NULL) or of a map count towards its limit: those
- * that are open, among the last limit->of records it was given if the limit says so. Never more than
+/* How many rejects of a source's decoding (transform NULL) or of a map count towards its limit, or of
+ * a derive, which needs no source, keys on which it fails: those that are open, among the last limit->of records it was given if the limit says so. Never more than
  * limit->max, with which it is reached. */
 MUST_CHECK enum err_code store_limit_count(struct store *s, const struct flow_source *source,
                                            const struct flow_transform *transform, int64_t *out,

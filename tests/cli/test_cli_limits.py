@@ -127,6 +127,43 @@ def test_a_map_stops_with_its_input_kept_and_others_go_on(plumb, tmp_path):
     assert plumb.run("audit", place).code in (0, 3)
 
 
+DERIVE = """\
+flow: r
+store: sqlite:r.db
+sources:
+  s: {type: file, path: data/*.jsonl, columns: {id: int64, v: int64}}
+tables:
+  t: {key: [id], columns: {id: int64, v: int64}}
+  d: {key: [id], columns: {id: int64, w: int64}}
+  e: {key: [id], columns: {id: int64, w: int64}}
+transforms:
+  t: {from: s, into: t, sql: "SELECT id, v FROM batch"}
+  d: {on: [t], into: d, rejects: {max: 3}, derive: "SELECT k.id, @W@ AS w FROM changed k JOIN t ON t.id = k.id"}
+  e: {on: [t], into: e, derive: "SELECT k.id, t.v AS w FROM changed k JOIN t ON t.id = k.id"}
+"""
+
+
+def test_a_derive_stops_by_the_keys_on_which_it_fails(plumb, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "flow.yaml").write_text(DERIVE.replace("@W@", "abs(CASE WHEN t.v < 0 THEN -9223372036854775807 - 1 ELSE t.v END)"))
+    for part, (first, values) in enumerate([(0, [1, -1, 2, -2]), (4, [3, -3, 4, 5]), (8, [6, 7, -8, 8])]):
+        (tmp_path / "data" / f"{part}.jsonl").write_text("".join(f'{{"id": {first + i}, "v": {v}}}\n' for i, v in enumerate(values)))
+        done = plumb.run("run", tmp_path, "--once")
+        # The turn that reaches it is the last one of this derive; the other one goes on.
+        assert done.code == (0 if part == 0 else 1) and ("has stopped at its limit of 3 keys on which it fails" in done.stderr) == (part > 0)
+        assert rows_of(tmp_path / "r.db", "SELECT count(*) FROM e") == [(4 * part + 4,)]
+        assert rows_of(tmp_path / "r.db", "SELECT count(*) FROM d") == [(2 if part == 0 else 5,)]
+    one = limits(plumb, tmp_path)[("derive", "d")]
+    assert (one["open"], one["max"], one["stopped"]) == (3, 3, True) and "discard" not in one["way"]
+    state = {t["transform"]: t for t in json.loads(plumb.ok("status", tmp_path, "--json").stdout)["transforms"]}
+    assert state["d"]["state"] == "stopped by rejects" and state["d"]["waiting"] == 4 and state["e"]["state"] == "ok"
+    (tmp_path / "flow.yaml").write_text(DERIVE.replace("@W@", "abs(t.v)"))
+    assert json.loads(plumb.ok("rejects", "replay", tmp_path, "--json").stdout)["rejects_left"] == 0
+    plumb.ok("run", tmp_path, "--once")
+    assert rows_of(tmp_path / "r.db", "SELECT count(*), sum(w) FROM d") == [(12, 50)]
+    assert not limits(plumb, tmp_path)[("derive", "d")]["stopped"]
+
+
 # ---- going on ----
 
 def test_after_a_mend_and_a_replay_it_goes_on_as_if_nothing_had_been(plumb, tmp_path, right):
