@@ -13,24 +13,13 @@
 #include <inttypes.h>
 #include <sqlite3.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "rows/decode.h"
+#include "bench/limit_decode.h"
 
-#define CHUNK_ROWS     100000
-#define COMMIT_ROWS    1000
-#define MARK_ROWS      1000000
-#define ARENA_MAX      ((size_t)1 << 30)
-#define LINE_BYTES_MAX 4096
-
-#define COLUMNS "block", "log_index", "token", "sender", "receiver", "amount"
-static const char *const names[] = {COLUMNS};
-static const enum column_type types[] = {TYPE_INT64, TYPE_INT64, TYPE_TEXT,
-                                         TYPE_TEXT,  TYPE_TEXT,  TYPE_INT256};
-#define COLUMN_COUNT ARRAY_COUNT(names)
+#define COMMIT_ROWS 1000
+#define MARK_ROWS   1000000
 
 static const char pragmas[] =
     "PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY; PRAGMA journal_mode = WAL;"
@@ -49,63 +38,18 @@ static const char upsert[] =
 struct limit {
     sqlite3 *db;
     sqlite3_stmt *insert;
-    FILE *in;
-    struct decoder *decoder;
-    struct batch batch;
-    struct arena arena;
-    struct decoded decoded;
-    int64_t rows, decode_us, bind_us;
+    struct limit_input input;
+    int64_t rows, bind_us;
     int64_t marks[64];
     size_t mark_count;
 };
 
-static void check(bool ok, const char *what) {
-    if (!ok) {
-        (void)fprintf(stderr, "limit_sqlite: %s\n", what);
-        _Exit(EXIT_FAILURE);
-    }
-}
-
 static void run(sqlite3 *db, const char *sql) {
-    check(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, sqlite3_errmsg(db));
-}
-
-static void decoder_make(struct limit *l) {
-    static struct column schema[COLUMN_COUNT];
-    static struct contract_column columns[COLUMN_COUNT];
-    static struct contract contract;
-    for (size_t i = 0; i < COLUMN_COUNT; i++) {
-        schema[i] = (struct column){names[i], types[i]};
-        columns[i] = (struct contract_column){.name = names[i],
-                                              .type = types[i],
-                                              .required = true,
-                                              .path = &names[i],
-                                              .path_depth = 1,
-                                              .min = {.is_null = true},
-                                              .max = {.is_null = true}};
-    }
-    contract = (struct contract){.schema = {schema, COLUMN_COUNT}, .columns = columns};
-    struct err err = ERR_INIT;
-    check(decoder_new_json(&contract, &l->decoder, &err) == ERR_NONE, err.message);
-}
-
-/* False at the end of the file. */
-static bool chunk_read(struct limit *l) {
-    struct err err = ERR_INIT;
-    check(batch_begin(&l->batch, (struct str){NULL, 0}, &err) == ERR_NONE, err.message);
-    char line[LINE_BYTES_MAX];
-    while (l->batch.count < CHUNK_ROWS && fgets(line, sizeof(line), l->in) != NULL) {
-        struct str record = {line, strcspn(line, "\n")};
-        check(batch_add(&l->batch, record, RECORD_WHOLE, &err) == ERR_NONE, err.message);
-    }
-    /* What sealing would end the batch with, so that the decoder may read past the last record. */
-    static const char padding[BATCH_PADDING];
-    check(buf_add(&l->batch.raw, padding, sizeof(padding), &err) == ERR_NONE, err.message);
-    return l->batch.count > 0;
+    limit_check(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, sqlite3_errmsg(db));
 }
 
 static void bind_row(sqlite3_stmt *insert, const struct rows *rows, size_t row) {
-    for (size_t c = 0; c < COLUMN_COUNT; c++) {
+    for (size_t c = 0; c < rows->schema->count; c++) {
         const struct rows_column *column = &rows->columns[c];
         const struct str *cell = type_is_integer(column->type) ? NULL : &column->bytes[row];
         int rc = SQLITE_OK;
@@ -116,39 +60,28 @@ static void bind_row(sqlite3_stmt *insert, const struct rows *rows, size_t row) 
         } else {
             rc = sqlite3_bind_blob(insert, (int)c + 1, cell->ptr, (int)cell->len, SQLITE_STATIC);
         }
-        check(rc == SQLITE_OK, "bind");
+        limit_check(rc == SQLITE_OK, "bind");
     }
 }
 
-static void chunk_bind(struct limit *l) {
-    const struct rows *rows = &l->decoded.streams[0];
+static void chunk_bind(struct limit *l, const struct rows *rows) {
     for (size_t low = 0; low < rows->count; low += COMMIT_ROWS) {
         run(l->db, "BEGIN IMMEDIATE");
         for (size_t row = low; row < rows->count && row < low + COMMIT_ROWS; row++) {
             bind_row(l->insert, rows, row);
-            check(sqlite3_step(l->insert) == SQLITE_DONE, sqlite3_errmsg(l->db));
-            check(sqlite3_reset(l->insert) == SQLITE_OK, "reset");
+            limit_check(sqlite3_step(l->insert) == SQLITE_DONE, sqlite3_errmsg(l->db));
+            limit_check(sqlite3_reset(l->insert) == SQLITE_OK, "reset");
         }
         run(l->db, "COMMIT");
     }
 }
 
 static void load(struct limit *l) {
-    struct err err = ERR_INIT;
-    for (;;) {
-        int64_t started = clock_monotonic_us();
-        if (!chunk_read(l)) {
-            return;
-        }
-        arena_reset(&l->arena);
-        check(decoder_run(l->decoder, &l->batch, &l->arena, &l->decoded, &err) == ERR_NONE,
-              err.message);
-        check(l->decoded.rejects.count == 0, "a record was rejected");
-        int64_t decoded = clock_monotonic_us();
-        chunk_bind(l);
-        l->decode_us += decoded - started;
-        l->bind_us += clock_monotonic_us() - decoded;
-        l->rows += (int64_t)l->decoded.streams[0].count;
+    for (const struct rows *rows = NULL; (rows = limit_next(&l->input)) != NULL;) {
+        const int64_t started = clock_monotonic_us();
+        chunk_bind(l, rows);
+        l->bind_us += clock_monotonic_us() - started;
+        l->rows += (int64_t)rows->count;
         if (l->rows / MARK_ROWS > (int64_t)l->mark_count && l->mark_count < ARRAY_COUNT(l->marks)) {
             l->marks[l->mark_count++] = l->bind_us;
         }
@@ -158,7 +91,7 @@ static void load(struct limit *l) {
 static void report(const struct limit *l) {
     (void)printf("{\"rows\":%" PRId64 ",\"decode_us\":%" PRId64 ",\"bind_us\":%" PRId64
                  ",\"millions_us\":[",
-                 l->rows, l->decode_us, l->bind_us);
+                 l->rows, l->input.decode_us, l->bind_us);
     for (size_t i = 0; i < l->mark_count; i++) {
         (void)printf("%s%" PRId64, i > 0 ? "," : "", l->marks[i]);
     }
@@ -166,27 +99,22 @@ static void report(const struct limit *l) {
 }
 
 int main(int argc, char **argv) {
-    check(argc >= 3, "usage: limit_sqlite FILE DATABASE [rowid]");
+    limit_check(argc >= 3, "usage: limit_sqlite FILE DATABASE [rowid]");
     bool rowid = argc > 3 && strcmp(argv[3], "rowid") == 0;
-    struct limit l = {.in = fopen(argv[1], "re")};
-    check(l.in != NULL, argv[1]);
-    check(sqlite3_open(argv[2], &l.db) == SQLITE_OK, argv[2]);
+    struct limit l = {.db = NULL};
+    limit_open(&l.input, argv[1]);
+    limit_check(sqlite3_open(argv[2], &l.db) == SQLITE_OK, argv[2]);
     run(l.db, pragmas);
     run(l.db, rowid ? TABLE : TABLE " STRICT, WITHOUT ROWID");
-    check(sqlite3_prepare_v3(l.db, upsert, -1, SQLITE_PREPARE_PERSISTENT, &l.insert, NULL) ==
-              SQLITE_OK,
-          sqlite3_errmsg(l.db));
-    decoder_make(&l);
-    batch_init(&l.batch);
-    arena_init(&l.arena, ARENA_MAX);
+    limit_check(sqlite3_prepare_v3(l.db, upsert, -1, SQLITE_PREPARE_PERSISTENT, &l.insert, NULL) ==
+                    SQLITE_OK,
+                sqlite3_errmsg(l.db));
     load(&l);
     int64_t started = clock_monotonic_us();
     (void)sqlite3_finalize(l.insert); /* did its work */
-    check(sqlite3_close(l.db) == SQLITE_OK, "close");
+    limit_check(sqlite3_close(l.db) == SQLITE_OK, "close");
     l.bind_us += clock_monotonic_us() - started;
     report(&l);
-    decoder_free(l.decoder);
-    batch_release(&l.batch);
-    arena_release(&l.arena);
-    return fclose(l.in) == 0 ? 0 : 1;
+    limit_close(&l.input);
+    return 0;
 }
