@@ -307,7 +307,7 @@ static enum err_code read_cell(struct str cell, const struct column *c, uint8_t 
         if (cell.len != 1 || (cell.ptr[0] != 0 && cell.ptr[0] != 1)) {
             return wrong_size(c, cell.len, err);
         }
-        out->integer = cell.ptr[0];
+        out->integer = cell.ptr[0] != 0;
         return ERR_NONE;
     case TYPE_FLOAT64:
         if (cell.len != 8) {

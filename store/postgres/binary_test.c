@@ -34,7 +34,7 @@ static void a_number_comes_back(void **state) {
         "340282366920938463463374607431768211456",
         "100000000000000000000000000000000000000000000000000000000000",
         MAX_TEXT,
-        "-" MAX_TEXT};
+        ("-" MAX_TEXT)};
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
         uint8_t bytes[PG_NUMERIC_BYTES_MAX];
         struct err err = ERR_INIT;
