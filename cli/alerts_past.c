@@ -9,24 +9,6 @@ static const struct fact_column columns[] = {{"check", "check", FACT_TEXT},
                                              {"to", "to", FACT_TEXT},
                                              {"value", "value", FACT_TEXT}};
 
-/* A time, or how long ago. */
-static enum err_code read_time(const struct invocation *call, const char *name, int64_t otherwise,
-                               int64_t *out, struct err *err) {
-    const char *text = invocation_option(call, name);
-    int64_t ago = 0;
-    *out = otherwise;
-    if (text == NULL || clock_parse(str_of(text), out)) {
-        return ERR_NONE;
-    }
-    if (clock_parse_duration(str_of(text), &ago)) {
-        *out = clock_now_us() - ago;
-        return ERR_NONE;
-    }
-    return err_set(err, ERR_CONFIG,
-                   "option '--%s' must be a time such as 2026-01-31T12:00:00Z, or 7d for days ago",
-                   name);
-}
-
 static void add_time(struct facts *f, int64_t us) {
     char text[CLOCK_TEXT_BYTES];
     if (us == 0) {
@@ -138,8 +120,8 @@ int alerts_test_run(const struct invocation *call) {
     struct err err = ERR_INIT;
     struct watch_history h = {0};
     if (call->argument_count < 2 ||
-        read_time(call, "to", clock_now_us(), &h.to_us, &err) != ERR_NONE ||
-        read_time(call, "from", 0, &h.from_us, &err) != ERR_NONE) {
+        invocation_time(call, "to", clock_now_us(), &h.to_us, &err) != ERR_NONE ||
+        invocation_time(call, "from", 0, &h.from_us, &err) != ERR_NONE) {
         if (err.code == ERR_NONE) {
             err_set(&err, ERR_CONFIG, "say of which flow");
         }

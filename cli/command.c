@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/parse.h"
 
 static size_t option_count(const struct command *c) {
@@ -146,6 +147,23 @@ enum err_code invocation_number(const struct invocation *call, const char *name,
     }
     *out = number;
     return ERR_NONE;
+}
+
+enum err_code invocation_time(const struct invocation *call, const char *name, int64_t otherwise,
+                              int64_t *out, struct err *err) {
+    const char *text = invocation_option(call, name);
+    int64_t ago = 0;
+    *out = otherwise;
+    if (text == NULL || clock_parse(str_of(text), out)) {
+        return ERR_NONE;
+    }
+    if (clock_parse_duration(str_of(text), &ago)) {
+        *out = clock_now_us() - ago;
+        return ERR_NONE;
+    }
+    return err_set(err, ERR_CONFIG,
+                   "option '--%s' must be a time such as 2026-01-31T12:00:00Z, or 7d for days ago",
+                   name);
 }
 
 const struct command *command_find(const struct command *const *commands, const char *name) {

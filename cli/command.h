@@ -63,6 +63,10 @@ struct range_i64 {
 MUST_CHECK enum err_code invocation_number(const struct invocation *call, const char *name,
                                            struct range_i64 range, int64_t otherwise, int64_t *out,
                                            struct err *err);
+/* A time, or a duration for so long ago, in microseconds since 1970; `otherwise` when the option was not
+ * given. CONFIG, for exit code 2. */
+MUST_CHECK enum err_code invocation_time(const struct invocation *call, const char *name,
+                                         int64_t otherwise, int64_t *out, struct err *err);
 const struct command *command_find(const struct command *const *commands, const char *name);
 /* The name nearest to word among the commands, or NULL. */
 const char *command_nearest(const struct command *const *commands, const char *word);

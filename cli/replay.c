@@ -7,9 +7,15 @@
 
 #include "cli/commands.h"
 #include "cli/stop.h"
+#include "engine/range.h"
 
 static const struct command_option options[] = {
     {"transform", "NAME", "Only what this transform makes, and everything below it."},
+    {"source", "NAME", "Only what the maps of this source make, and everything below it."},
+    {"from", "BATCH", "Only what these batches make: from this one on (`_batch`, `trace`)."},
+    {"to", "BATCH", "And to this one."},
+    {"since", "TIME", "Only batches staged since then: 2026-01-31T12:00:00Z, or 7d for days ago."},
+    {"until", "TIME", "And until then."},
     {"turn-rows", "N", "Commit aside after so many rows, 50,000 unless given: what a kill costs."},
     {"lose", NULL, "Go on without batches whose raw records are gone; their rows are lost."},
     {"json", NULL, "At the end, a summary as JSON."},
@@ -166,21 +172,101 @@ enum err_code replay_make(const struct flow *flow, const char *const *names, siz
     return code;
 }
 
+/* What was meant: a range of batches, or (is_range false) all of a transform or source. */
+struct replay_what {
+    struct replay_range range;
+    bool is_range;
+    const char **names; /* [transform_count], of the transforms; owned */
+    size_t count;
+};
+
+static enum err_code read_what(const struct invocation *call, struct replay_what *out,
+                               struct replay_how *how, struct err *err) {
+    static const struct range_i64 ids = {1, INT64_MAX - 1};
+    static const struct range_i64 rows = {1, BATCH_RECORDS_MAX};
+    struct replay_range *range = &out->range;
+    range->source = invocation_option(call, "source");
+    range->transform = invocation_option(call, "transform");
+    out->is_range = invocation_has(call, "from") || invocation_has(call, "to") ||
+                    invocation_has(call, "since") || invocation_has(call, "until");
+    enum err_code code = invocation_number(call, "from", ids, 0, &range->from, err);
+    if (code == ERR_NONE) {
+        code = invocation_number(call, "to", ids, 0, &range->to, err);
+    }
+    if (code == ERR_NONE) {
+        code = invocation_time(call, "since", INT64_MIN, &range->since_us, err);
+    }
+    if (code == ERR_NONE) {
+        code = invocation_time(call, "until", INT64_MAX, &range->until_us, err);
+    }
+    if (code == ERR_NONE) {
+        code = invocation_number(call, "turn-rows", rows, 0, &how->turn_rows, err);
+    }
+    if (code == ERR_NONE && out->is_range && how->lose) {
+        code = err_set(err, ERR_CONFIG, "--lose goes with a whole replay, not with a range");
+    }
+    return code;
+}
+
+/* The maps of the source, or the transform that was named. */
+static enum err_code name_transforms(const struct flow *flow, struct replay_what *what,
+                                     struct err *err) {
+    const char *source = what->range.source;
+    what->names = mem_alloc_array(flow->transform_count + 1, sizeof(*what->names));
+    if (what->range.transform != NULL) {
+        what->names[what->count++] = what->range.transform;
+    }
+    if (source == NULL) {
+        return ERR_NONE;
+    }
+    if (flow_find_source(flow, source) == NULL) {
+        return err_set(err, ERR_CONFIG, "the flow has no source '%s'", source);
+    }
+    for (size_t i = 0; i < flow->transform_count && what->range.transform == NULL; i++) {
+        const struct flow_transform *t = &flow->transforms[i];
+        if (t->kind == TRANSFORM_MAP && str_equal_c(str_of(t->source->name), source)) {
+            what->names[what->count++] = t->name;
+        }
+    }
+    return what->count > 0
+               ? ERR_NONE
+               : err_set(err, ERR_CONFIG, "no map reads source '%s'", what->range.source);
+}
+
+static enum err_code replay_what(const struct flow *flow, struct replay_what *what,
+                                 const struct replay_how *how, struct run_summary *summary,
+                                 struct swap_report *report, struct err *err) {
+    if (!what->is_range) {
+        const enum err_code code = name_transforms(flow, what, err);
+        return code == ERR_NONE
+                   ? replay_make(flow, what->names, what->count, how, summary, report, err)
+                   : code;
+    }
+    const bool shows = !how->quiet && isatty(STDERR_FILENO) == 1;
+    const struct run_options run = {
+        .stop = should_stop, .progress = shows ? progress : NULL, .turn_rows = how->turn_rows};
+    stop_catch_signals();
+    const enum err_code code = engine_replay_range(flow, &what->range, &run, summary, report, err);
+    if (shows) {
+        (void)fputs("\r\x1b[K", stderr);
+    }
+    return code;
+}
+
 static int replay_run(const struct invocation *call) {
     struct err err = ERR_INIT;
     struct flow *flow = NULL;
     struct run_summary summary = {.first_commit_us = -1};
     struct swap_report report = {.count = 0};
+    struct replay_what what = {.is_range = false};
     const bool json = invocation_has(call, "json");
-    const char *name = invocation_option(call, "transform");
     struct replay_how how = {.quiet = json, .lose = invocation_has(call, "lose")};
-    static const struct range_i64 rows = {1, BATCH_RECORDS_MAX};
-    if (invocation_number(call, "turn-rows", rows, 0, &how.turn_rows, &err) != ERR_NONE) {
+    if (read_what(call, &what, &how, &err) != ERR_NONE) {
         return command_misused(call, &err);
     }
     enum err_code code = flow_load(call->arguments[0], call->registry, &flow, &err);
     if (code == ERR_NONE) {
-        code = replay_make(flow, &name, name != NULL ? 1 : 0, &how, &summary, &report, &err);
+        code = replay_what(flow, &what, &how, &summary, &report, &err);
     }
     int printed = EXIT_DONE;
     if (json) {
@@ -189,19 +275,25 @@ static int replay_run(const struct invocation *call) {
         printed = print_text(flow, &summary, &report);
     }
     swap_report_release(&report);
+    mem_free(what.names);
     flow_free(flow);
     return code != ERR_NONE ? command_failed(&err) : printed;
 }
 
 const struct command command_replay = {
     .name = "replay",
-    .usage = "FLOW [--transform NAME] [--turn-rows N] [--lose] [--json]",
+    .usage = "FLOW [--transform NAME] [--source NAME] [--from BATCH] [--to BATCH] [--since TIME] "
+             "[--until TIME] [--turn-rows N] [--lose] [--json]",
     .summary = "rebuild tables from the staged raw records",
     .doc = "Makes again what the transforms made, with the flow as it is now, aside: the tables\n"
            "that are there serve until it is done, and then change in one transaction. Only rows\n"
            "that differ are written, and counted. Sources are not asked. Interrupted, the next\n"
            "replay of the same flow goes on. When raw records it needs are no longer kept, it\n"
-           "says how many and changes nothing, unless --lose is given.",
+           "says how many and changes nothing, unless --lose is given.\n\n"
+           "Of a range of batches only these are read: the tables become what they would be had\n"
+           "these been applied with the reference tables as they are now, and all others as they\n"
+           "were. A changed flow, and what cannot be told from the range alone, is refused, with\n"
+           "the reason.",
     .options = options,
     .arguments_min = 1,
     .arguments_max = 1,

@@ -137,10 +137,10 @@ static bool same_value(const struct value *a, const struct value *b) {
 }
 
 static void add_pair(struct buf *rest, const char *name, const struct value *have,
-                     const struct value *want) {
-    buf_addf(rest, "%s%s is ", rest->len > 0 ? ", " : "", name);
+                     const struct value *want, bool past) {
+    buf_addf(rest, "%s%s %s", rest->len > 0 ? ", " : "", name, past ? "" : "is ");
     add_value(rest, have);
-    buf_adds(rest, ", should be ");
+    buf_adds(rest, past ? " -> " : ", should be ");
     add_value(rest, want);
 }
 
@@ -165,7 +165,7 @@ static void tell(struct buf *out, const struct difference_of *what, enum side si
         if (side == SIDE_DIFFERING) {
             const struct value want = value_at(st, at++, c->type);
             if (!is_key(t, i) && !same_value(&one, &want)) {
-                add_pair(&rest, c->name, &one, &want);
+                add_pair(&rest, c->name, &one, &want, what->past);
             }
         }
     }
@@ -177,8 +177,9 @@ static void tell(struct buf *out, const struct difference_of *what, enum side si
     if (side == SIDE_DIFFERING) {
         buf_addf(out, ": %s", buf_c(&rest));
     } else {
-        buf_addf(out, "%s%s%s is %s", rest.len > 0 ? " (" : "", rest.len > 0 ? buf_c(&rest) : "",
-                 rest.len > 0 ? ")" : "", side == SIDE_MISSING ? "missing" : "too much");
+        const char *word = side == SIDE_EXTRA ? "is too much" : "is missing";
+        buf_addf(out, "%s%s%s %s", rest.len > 0 ? " (" : "", rest.len > 0 ? buf_c(&rest) : "",
+                 rest.len > 0 ? ")" : "", what->past ? "is new" : word);
     }
 }
 
@@ -210,6 +211,9 @@ enum err_code table_difference_find(struct store *s, const struct difference_of 
     int64_t *const counts[SIDE_COUNT] = {&out->missing, &out->extra, &out->differing};
     enum err_code code = ERR_NONE;
     for (size_t i = 0; code == ERR_NONE && i < SIDE_COUNT; i++) {
+        if (i == SIDE_EXTRA && what->part) {
+            continue;
+        }
         code = count_side(s, what, (enum side)i, counts[i], err);
         if (code == ERR_NONE && *counts[i] > 0) {
             code = take_sample(s, what, (enum side)i, out, err);

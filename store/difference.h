@@ -15,6 +15,8 @@ struct difference_of {
     const struct flow_table *table;
     bool counted;       /* it has `_n`, the hidden count of a sum */
     const char *schema; /* where the table is compared in: "main" */
+    bool part; /* the other relation is only a part: what the table has besides is not looked at */
+    bool past; /* samples tell what changes: "spent 1200 -> 1300" */
     const char *wanted; /* the other relation, as SQL names it: plumb_built."orders" */
 };
 
