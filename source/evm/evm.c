@@ -437,6 +437,33 @@ static size_t count_open(const struct evm_source *s) {
     return count;
 }
 
+/* No chain goes on. */
+static bool is_stuck(const struct evm_source *s) {
+    for (size_t i = 0; i < s->part_count; i++) {
+        if (!chain_is_done(s->parts[i]) && s->parts[i]->complaint.code == ERR_NONE) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_for_good(enum err_code code) {
+    return code == ERR_CONFIG || code == ERR_CONFLICT || code == ERR_CORRUPT;
+}
+
+/* An error of the source: of a chain that will not go on by itself only when none will. */
+static bool is_error_of_all(const struct evm_source *s, const struct err *complaint) {
+    if (!is_stuck(s)) {
+        return false;
+    }
+    for (size_t i = 0; i < s->part_count && is_for_good(complaint->code); i++) {
+        if (!chain_is_done(s->parts[i]) && !is_for_good(s->parts[i]->complaint.code)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool is_troubled(const struct evm_source *s) {
     for (size_t i = 0; i < s->part_count; i++) {
         if (s->parts[i]->complaint.code != ERR_NONE) {
@@ -446,23 +473,23 @@ static bool is_troubled(const struct evm_source *s) {
     return false;
 }
 
-/* A chain's trouble is an error of the source when no other chain goes on, else trouble of its partition.
+/* A chain's trouble is an error of the source when no chain goes on, else trouble of its partition.
  * True when there is something to tell. */
 static bool tell(struct evm_source *s, struct source_output *out, enum source_state *state,
                  struct err *err) {
-    const size_t open = count_open(s);
     for (size_t i = 0; i < s->part_count; i++) {
         struct chain *c = s->parts[i];
+        const bool is_of_all = is_error_of_all(s, &c->complaint);
         const bool is_news = c->news.code != ERR_NONE;
         const int64_t now_us = clock_monotonic_us();
         const bool is_due = s->told_us[i] == 0 || now_us - s->told_us[i] >= TELL_US;
-        if (!is_news && !(c->complaint_is_new && (open <= 1 || is_due))) {
+        if (!is_news && !(c->complaint_is_new && (is_of_all || is_due))) {
             continue;
         }
         const struct err what = is_news ? c->news : c->complaint;
         c->complaint_is_new = is_news && c->complaint_is_new;
         err_clear(&c->news);
-        if (!is_news && open <= 1) {
+        if (!is_news && is_of_all) {
             *err = what;
             return true;
         }
