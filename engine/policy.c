@@ -10,10 +10,10 @@ enum action policy_source(enum err_code code) {
         return ACTION_GO_ON;
     case ERR_UNAVAILABLE:
     case ERR_LIMIT:
-    case ERR_CONFLICT:
     case ERR_INPUT:
         return ACTION_RETRY;
     case ERR_CONFIG:
+    case ERR_CONFLICT: /* what is stored and what is there now exclude each other: a person decides */
     case ERR_CORRUPT:
     case ERR_CANCELLED:
     case ERR_INTERNAL:

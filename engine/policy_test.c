@@ -39,6 +39,13 @@ static void test_damage_stops_everything(void **state) {
     assert_int_equal(policy_turn(ERR_CORRUPT), ACTION_STOP);
 }
 
+static void test_a_source_that_contradicts_what_is_stored_waits_for_a_person(void **state) {
+    (void)state;
+    assert_int_equal(policy_source(ERR_CONFLICT), ACTION_STOP);
+    assert_int_equal(policy_source(ERR_CONFIG), ACTION_STOP);
+    assert_int_equal(policy_source(ERR_INPUT), ACTION_RETRY);
+}
+
 static void test_a_transform_at_fault_waits_alone(void **state) {
     (void)state;
     static const enum err_code own[] = {ERR_INPUT, ERR_CONFIG, ERR_CONFLICT, ERR_INTERNAL};
@@ -75,6 +82,7 @@ int main(void) {
         cmocka_unit_test(test_no_error_is_passed_over),
         cmocka_unit_test(test_what_passes_by_itself_is_tried_again),
         cmocka_unit_test(test_damage_stops_everything),
+        cmocka_unit_test(test_a_source_that_contradicts_what_is_stored_waits_for_a_person),
         cmocka_unit_test(test_a_transform_at_fault_waits_alone),
         cmocka_unit_test(test_only_a_transform_is_ever_held),
         cmocka_unit_test(test_the_backoff_doubles_within_a_fifth_up_to_its_limit),

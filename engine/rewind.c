@@ -142,6 +142,25 @@ static enum err_code take_back(struct run *r, const struct place *at, struct rew
     return code == ERR_NONE ? count_rows(r, out, err) : code;
 }
 
+/* Has the source given anything behind the place? Records or only the cursor: a chain's blocks without logs count as well. */
+static enum err_code is_ahead_of(struct run *r, const struct place *at, bool *out,
+                                 struct err *err) {
+    struct store_statement *st = NULL;
+    enum err_code code =
+        store_prepare(r->store,
+                      "SELECT 1 FROM _plumb_partitions WHERE id = ?1 AND (records > ?2 OR "
+                      "cursor <> ?3)",
+                      &st, err);
+    if (code == ERR_NONE) {
+        store_bind_i64(st, 1, at->partition);
+        store_bind_i64(st, 2, at->record);
+        store_bind_str(st, 3, str_of(at->cursor));
+        code = store_step(st, out, err);
+    }
+    store_statement_free(st);
+    return code;
+}
+
 static enum err_code rewind_run(struct run *r, const struct rewind *what, struct rewound *out,
                                 struct err *err) {
     const struct flow_source *source = flow_find_source(r->flow, what->source);
@@ -153,16 +172,12 @@ static enum err_code rewind_run(struct run *r, const struct rewind *what, struct
     if (code == ERR_NONE) {
         code = find_batch(r, what, &at, err);
     }
-    int64_t records = 0;
-    bool found = false;
+    bool is_ahead = false;
     if (code == ERR_NONE) {
-        AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
-        buf_addf(&sql, "SELECT records FROM _plumb_partitions WHERE id = %lld",
-                 (long long)at.partition);
-        code = store_get_i64(r->store, buf_c(&sql), &records, &found, err);
+        code = is_ahead_of(r, &at, &is_ahead, err);
     }
     out->from = at.next;
-    if (code == ERR_NONE && records > at.record) {
+    if (code == ERR_NONE && is_ahead) {
         code = take_back(r, &at, out, source, err);
     }
     mem_free(at.cursor);

@@ -39,7 +39,10 @@
     12 /* of asking for receipts that never come (about a minute), before another proof is looked for */
 #define CHAIN_HEAD_ROUNDS  5 /* of a question about new blocks, before the head is looked at again */
 #define CHAIN_ROUND_US_MAX ((int64_t)10 * 1000000)
-#define CHAIN_FORK_FIRST   16 /* blocks looked at first for a fork point; then the whole window */
+#define CHAIN_CONFLICT_LOOKS                                                                       \
+    3 /* at all endpoints, that find another final block, before it is believed */
+#define CHAIN_CONFLICT_US ((int64_t)500 * 1000) /* between them */
+#define CHAIN_FORK_FIRST  16 /* blocks looked at first for a fork point; then the whole window */
 #define CHAIN_CLOSED_FIRST_US                                                                      \
     ((int64_t)2 * 1000000) /* run --once: how long endpoints may take to say
                                                         their head */
@@ -133,6 +136,7 @@ struct chain {
     int64_t opened_us;
     size_t fork_endpoint;
     uint64_t fork_votes;  /* endpoints whose finalized chain is not ours */
+    unsigned conflicts;   /* looks in a row at which no endpoint had our final block */
     char fork_text[400];  /* what they said */
     struct err complaint; /* something does not go on because of it, until blocks are given again */
     bool complaint_of_poll;

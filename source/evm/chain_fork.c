@@ -3,7 +3,8 @@
  * The headers of our unfinalized blocks' numbers are asked of the one endpoint that showed another branch:
  * of the newest few first, then of all down to the last final block. The highest whose hash is ours is the
  * fork point; a head run from there takes back what was given above it. When not even the final block is
- * ours, nothing is changed: another endpoint is asked, and if none agrees with us, that is said. */
+ * ours, nothing is changed: another endpoint is asked, and if none agrees with us, that is said. It is an error
+ * that stops the source once all endpoints have said so several times: one of them may only be confused. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -75,8 +76,11 @@ static void conflict(struct chain *c, const struct block *theirs) {
         look_from(c, (size_t)other, number);
         return;
     }
+    const bool all_agree = (pool_in_use(&c->pool) & ~c->fork_votes) == 0;
+    c->conflicts += all_agree ? 1 : 0;
+    c->poll_due_us = clock_monotonic_us() + CHAIN_CONFLICT_US;
     chain_complain(
-        c, false, ERR_CONFLICT,
+        c, false, c->conflicts >= CHAIN_CONFLICT_LOOKS ? ERR_CONFLICT : ERR_UNAVAILABLE,
         "the chain was reorganised below its last final block: %s, and no endpoint has ours. "
         "Nothing was changed. If an endpoint is wrong, take it out of rpc; if the chain "
         "really changed, take back what was read with `plumb rewind FLOW SOURCE --to %" PRId64
@@ -101,6 +105,7 @@ static void acquit(struct chain *c, size_t endpoint) {
         }
     }
     c->fork_votes = 0;
+    c->conflicts = 0;
 }
 
 static void take_back_from(struct chain *c, size_t endpoint, int64_t ancestor) {

@@ -410,6 +410,9 @@ static enum err_code evm_begin(struct decoder *d, const struct batch *b, struct 
     struct evm_decoder *e = (struct evm_decoder *)d;
     struct str meta = batch_meta(b);
     e->has_block = false;
+    if (b->count == 0) { /* of no chain: a rewind's, for one */
+        return ERR_NONE;
+    }
     if (!parse_i64(meta, &e->chain_id) || e->chain_id < 0) {
         char shown[DECODE_SHOWN_BYTES];
         str_printable(meta, shown, sizeof(shown));

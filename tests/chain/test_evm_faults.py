@@ -179,6 +179,55 @@ def test_a_fork_below_what_was_final_stops_the_source_and_hurts_nothing(plumb, t
         place.run_until_true(chain)
 
 
+@pytest.mark.parametrize("logs_to", [400, 150], ids=["with logs to give up", "with only blocks to give up"])
+def test_a_run_that_met_such_a_fork_waits_for_a_person_and_a_restart(plumb, tmp_path, logs_to):
+    """The chain may well come back by itself: nothing is read until somebody has looked."""
+    chain = Chain(plain_logs(300, 100, logs_to, seed=1), first=90, last=405, head=300)
+    with HostileNode(chain) as node:
+        place = Place(plumb, tmp_path / "flow", [node.url])
+        place.run_until(lambda: place.high() == 300)
+        before = place.tables()
+        chain.fork(100)
+        chain.grow(20)
+        asked = []
+
+        def is_stopped():
+            """Not asked any more for as long as three polls and backoffs would take."""
+            asked.append(node.counters["requests"])
+            return place.rows("SELECT 1 FROM _plumb_troubles WHERE class = 'conflict'") and len(asked) > 50 and asked[-1] == asked[-50]
+
+        process = place.start()
+        said = place.run_until(is_stopped, process=process)
+        assert said.count("class=conflict") == 1 and "plumb rewind" in said and "below its last final block" in said
+        assert place.tables() == before and before["transfers"]
+        status = plumb.ok("status", place.directory, cwd=place.directory).stdout
+        assert "conflict" in status and "below its last final block" in status
+        # The fork stays: the rows below are given up by hand, and it goes on there.
+        plumb.ok("rewind", place.directory, "chain", "--to", "190", cwd=place.directory)
+        chain.true, chain.last = chain.view.fork, chain.view.head
+        place.run_until_true(chain)
+
+
+def test_an_endpoint_that_is_confused_for_a_moment_stops_nothing(plumb, tmp_path):
+    chain = plain_chain(head=300)
+    with HostileNode(chain) as node:
+        place = Place(plumb, tmp_path / "flow", [node.url])
+        place.run_until(lambda: place.high() == 300)
+        chain.fork(100)
+        process = place.start()
+        healed = []
+
+        def is_done():
+            if not healed and place.rows("SELECT 1 FROM _plumb_troubles WHERE message LIKE '%below its last final block%'"):
+                healed.append(chain.unfork())
+                chain.grow(1000)
+            return healed and place.high() == chain.last
+
+        said = place.run_until(is_done, process=process)
+        assert "class=conflict" not in said
+        place.check(chain)
+
+
 @pytest.mark.parametrize("missed", [10, 63, 150])
 def test_what_a_fork_left_behind_is_taken_back_after_a_long_pause(plumb, tmp_path, missed):
     """The run ends on a branch that dies; when it goes on, the node's final block may be far above."""
