@@ -5,7 +5,7 @@
 #include "cli/docs_flow.h"
 #include "cli/output.h"
 #include "component/describe.h"
-#include "flow/checks.h"
+#include "flow/alerts.h"
 
 static const struct command_option options[] = {
     {"out", "DIR", "Where the flow's pages go (default: docs beside its flow file); also -o DIR."},
@@ -30,7 +30,8 @@ static void index_page(const struct registry *r, struct buf *out) {
         buf_addf(out, "| [%s](%s-%s.md) | %s | %s | %s |\n", c->name, describe_kind(c), c->name,
                  describe_kind(c), describe_status(c), c->summary);
     }
-    buf_adds(out, "\nWhat may stand under `checks:` is in [checks](checks.md).\n");
+    buf_adds(out, "\nWhat may stand under `checks:` is in [checks](checks.md), and under `alerts:` in "
+                  "[alerts](alerts.md).\n");
 }
 
 static enum err_code write_reference(const struct registry *r, const char *directory,
@@ -48,6 +49,11 @@ static enum err_code write_reference(const struct registry *r, const char *direc
         AUTO_BUF checks = BUF_INIT(BUF_TEXT_MAX);
         checks_reference(&checks);
         code = write_page(directory, "checks.md", &checks, err);
+    }
+    if (code == ERR_NONE) {
+        AUTO_BUF alerts = BUF_INIT(BUF_TEXT_MAX);
+        alerts_reference(&alerts);
+        code = write_page(directory, "alerts.md", &alerts, err);
     }
     AUTO_BUF page = BUF_INIT(BUF_TEXT_MAX);
     index_page(r, &page);

@@ -11,6 +11,7 @@
 #include "cli/reload.h"
 #include "cli/serve.h"
 #include "cli/stop.h"
+#include "cli/telling.h"
 #include "cli/watching.h"
 #include "engine/engine.h"
 
@@ -89,10 +90,13 @@ static void tell_reloaded(const struct flow *flow) {
 static enum err_code run_watched(struct live *live, const struct run_options *options,
                                  struct run_summary *summary, struct err *err) {
     struct watching *watching = options->once ? NULL : watching_start(live->flow);
+    struct telling *telling = options->once ? NULL : telling_start(live->flow);
     const enum err_code code = engine_run(live->flow, options, summary, err);
     watching_stop(watching);
+    telling_stop(telling);
     if (options->once) {
         watching_once(live->flow, &live->firing);
+        telling_once(live->flow);
     }
     return code;
 }

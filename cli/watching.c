@@ -1,25 +1,21 @@
-/* How it works: the thread sleeps on a condition, so that it ends at once when it is told to. The
- * store is there only after the engine has made it, and busy while a long turn is at work: such a
+/* The store is there only after the engine has made it, and busy while a long turn is at work: such a
  * round is left out, and told only when it is the third in a row. */
 #include "cli/watching.h"
 
 #include <inttypes.h>
-#include <pthread.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cli/beat.h"
 #include "watch/watch.h"
 
 #define FAILURES_TOLD 3
 
 struct watching {
     const struct flow *flow;
-    struct watch_options options;
-    pthread_t thread;
-    pthread_mutex_t lock; /* guards stopping */
-    pthread_cond_t changed;
-    bool stopping;
+    struct beat *beat;
+    struct watch *watch;
+    int failures;
 };
 
 static void log_round(const struct watch_summary *s) {
@@ -30,44 +26,23 @@ static void log_round(const struct watch_summary *s) {
     }
 }
 
-/* False when told to end. */
-static bool wait_for(struct watching *w, int64_t us) {
-    struct timespec until = {0};
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    const int64_t nanoseconds = (int64_t)until.tv_nsec + us % 1000000 * 1000;
-    until.tv_sec += (time_t)(us / 1000000 + nanoseconds / 1000000000);
-    until.tv_nsec = (long)(nanoseconds % 1000000000);
-    (void)pthread_mutex_lock(&w->lock);
-    int rc = 0;
-    while (!w->stopping && rc == 0) {
-        rc = pthread_cond_timedwait(&w->changed, &w->lock, &until);
-    }
-    const bool goes_on = !w->stopping;
-    (void)pthread_mutex_unlock(&w->lock);
-    return goes_on;
-}
-
-static void *watch_main(void *argument) {
-    struct watching *w = argument;
-    struct watch *watch = NULL;
+static void look(void *context) {
+    struct watching *w = context;
+    struct watch_summary summary;
     struct err err = ERR_INIT;
-    int failures = 0;
-    if (watch_open(w->flow, &w->options, &watch, &err) != ERR_NONE) {
+    enum err_code code = ERR_NONE;
+    if (w->watch == NULL) {
+        code = watch_open(w->flow, w->flow->alerts, &w->watch, &err);
+    }
+    if (code == ERR_NONE) {
+        code = watch_round(w->watch, clock_now_us(), false, &summary, &err);
+    }
+    if (code == ERR_NONE) {
+        w->failures = 0;
+        log_round(&summary);
+    } else if (++w->failures == FAILURES_TOLD) {
         log_error("checks", &err);
-        return NULL;
     }
-    while (wait_for(w, w->flow->checks_every_us)) {
-        struct watch_summary summary;
-        err_clear(&err);
-        if (watch_round(watch, clock_now_us(), false, &summary, &err) == ERR_NONE) {
-            failures = 0;
-            log_round(&summary);
-        } else if (++failures == FAILURES_TOLD) {
-            log_error("checks", &err);
-        }
-    }
-    watch_close(watch);
-    return NULL;
 }
 
 static bool is_needed(const struct flow *flow) {
@@ -87,21 +62,8 @@ struct watching *watching_start(const struct flow *flow) {
         return NULL;
     }
     struct watching *w = mem_alloc(sizeof(*w));
-    pthread_condattr_t attributes;
-    w->flow = flow;
-    watch_options_of(flow, &w->options);
-    (void)pthread_mutex_init(&w->lock, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&w->changed, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
-    if (pthread_create(&w->thread, NULL, watch_main, w) != 0) {
-        log_warn("checks", "error=\"no thread for checks: they are not looked at\"");
-        (void)pthread_cond_destroy(&w->changed);
-        (void)pthread_mutex_destroy(&w->lock);
-        mem_free(w);
-        return NULL;
-    }
+    *w = (struct watching){.flow = flow};
+    w->beat = beat_start("checks", flow->checks_every_us, look, w);
     return w;
 }
 
@@ -109,28 +71,21 @@ void watching_stop(struct watching *w) {
     if (w == NULL) {
         return;
     }
-    (void)pthread_mutex_lock(&w->lock);
-    w->stopping = true;
-    (void)pthread_cond_broadcast(&w->changed);
-    (void)pthread_mutex_unlock(&w->lock);
-    (void)pthread_join(w->thread, NULL);
-    (void)pthread_cond_destroy(&w->changed);
-    (void)pthread_mutex_destroy(&w->lock);
+    beat_stop(w->beat);
+    watch_close(w->watch);
     mem_free(w);
 }
 
 void watching_once(const struct flow *flow, int64_t *firing) {
     struct watch *watch = NULL;
     struct err err = ERR_INIT;
-    struct watch_options options;
     struct watch_summary summary = {0};
     bool exists = false;
     *firing = 0;
     if (store_exists(flow, &exists, &err) != ERR_NONE || !exists || !is_needed(flow)) {
         return;
     }
-    watch_options_of(flow, &options);
-    enum err_code code = watch_open(flow, &options, &watch, &err);
+    enum err_code code = watch_open(flow, flow->alerts, &watch, &err);
     if (code == ERR_NONE) {
         code = watch_round(watch, clock_now_us(), true, &summary, &err);
     }

@@ -16,7 +16,7 @@
 #define FLOW_ARENA_BYTES_MAX ((size_t)512 << 20) /* a bound against mistakes, not a need */
 
 static const char *const flow_keys[] = {"flow",   "store",      "staging", "sources",
-                                        "tables", "transforms", "checks"};
+                                        "tables", "transforms", "checks",  "alerts"};
 
 /* ---- staging ---- */
 
@@ -139,6 +139,9 @@ static enum err_code read_tree(struct loader *l, const struct node *root, struct
     }
     if (code == ERR_NONE) { /* transforms stay where they are from now on */
         code = read_section(l, root, "checks", checks_load, err);
+    }
+    if (code == ERR_NONE) {
+        code = alerts_load(l, node_get(root, "alerts"), err);
     }
     return code;
 }

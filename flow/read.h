@@ -49,6 +49,8 @@ MUST_CHECK enum err_code transforms_load(struct loader *l, const struct node *se
                                          struct err *err);
 /* After graph_check (flow/checks.c). */
 MUST_CHECK enum err_code checks_load(struct loader *l, const struct node *section, struct err *err);
+/* section NULL: nobody is told (flow/alerts.c). */
+MUST_CHECK enum err_code alerts_load(struct loader *l, const struct node *section, struct err *err);
 /* on: of a derive (flow/on.c). */
 MUST_CHECK enum err_code on_load(struct loader *l, struct flow_transform *t, const struct node *n,
                                  struct err *err);

@@ -29,7 +29,7 @@ MUST_CHECK enum err_code book_read(struct store *s, struct round_check *checks, 
 struct book {
     struct store *store;
     const struct flow *flow;
-    const struct watch_options *options;
+    const struct flow_alerts *alerts;
     const struct roots *roots;
     struct round_check *checks;
     int64_t now_us;
@@ -44,7 +44,7 @@ MUST_CHECK enum err_code book_forget_absent(const struct book *b, struct err *er
  * not be any more. */
 MUST_CHECK enum err_code notices_write(const struct book *b, struct err *err);
 /* Whether the minute of now_us is within the quiet hours for alerts of that level. */
-bool notices_are_quiet(const struct watch_quiet *q, enum check_level level, int64_t now_us);
+bool notices_are_quiet(const struct flow_quiet *q, enum check_level level, int64_t now_us);
 /* A silence for that check is on. */
 MUST_CHECK enum err_code notices_are_silenced(struct store *s, const char *check, int64_t now_us,
                                               bool *out, struct err *err);

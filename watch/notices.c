@@ -8,7 +8,7 @@
 
 #define MINUTES_PER_DAY 1440
 
-bool notices_are_quiet(const struct watch_quiet *q, enum check_level level, int64_t now_us) {
+bool notices_are_quiet(const struct flow_quiet *q, enum check_level level, int64_t now_us) {
     if (q->from == q->to || (q->except != LEVEL_FINE && level >= q->except)) {
         return false;
     }
@@ -96,7 +96,7 @@ static enum err_code count(const struct book *b, int64_t alert, const char *rout
 
 /* Of an open alert and one route: the first notice, letting go, that it became worse. */
 static enum err_code tell_route(const struct book *b, const struct round_check *r,
-                                const struct watch_route *route, bool held, struct err *err) {
+                                const struct flow_route *route, bool held, struct err *err) {
     int64_t begun = 0;
     int64_t holding = 0;
     enum err_code code =
@@ -128,24 +128,24 @@ static enum err_code tell_open(const struct book *b, const struct round_check *r
     bool silenced = false;
     enum err_code code = notices_are_silenced(b->store, r->check->name, b->now_us, &silenced, err);
     const bool held =
-        silenced || r->parent != 0 || notices_are_quiet(&b->options->quiet, r->is.open, b->now_us);
-    for (size_t i = 0; code == ERR_NONE && i < b->options->route_count; i++) {
-        code = tell_route(b, r, &b->options->routes[i], held, err);
+        silenced || r->parent != 0 || notices_are_quiet(&b->alerts->quiet, r->is.open, b->now_us);
+    for (size_t i = 0; code == ERR_NONE && i < b->alerts->route_count; i++) {
+        code = tell_route(b, r, &b->alerts->routes[i], held, err);
     }
-    if (code != ERR_NONE || held || b->options->remind_us <= 0 || r->is.bad_us != b->now_us) {
+    if (code != ERR_NONE || held || b->alerts->remind_us <= 0 || r->is.bad_us != b->now_us) {
         return code;
     }
     int64_t due = 0;
     bool found = false;
     const struct binding values[] = {V_NUMBER(r->alert),
-                                     V_NUMBER(b->now_us - b->options->remind_us)};
+                                     V_NUMBER(b->now_us - b->alerts->remind_us)};
     code = book_number(b->store,
                        "SELECT 1 FROM _plumb_alerts WHERE id = ?1 AND state = 'firing' AND "
                        "coalesce(reminded_us, changed_us) <= ?2",
                        values, ARRAY_COUNT(values), &due, &found, err);
-    for (size_t i = 0; code == ERR_NONE && found && i < b->options->route_count; i++) {
-        if (r->is.open >= b->options->routes[i].level) {
-            code = add(b, r->alert, b->options->routes[i].name, "reminder", false, err);
+    for (size_t i = 0; code == ERR_NONE && found && i < b->alerts->route_count; i++) {
+        if (r->is.open >= b->alerts->routes[i].level) {
+            code = add(b, r->alert, b->alerts->routes[i].name, "reminder", false, err);
         }
     }
     return code != ERR_NONE || !found
@@ -197,9 +197,9 @@ static enum err_code find_ended(const struct book *b, struct ended *out, size_t 
 static enum err_code tell_end(const struct book *b, const struct ended *e, struct err *err) {
     bool silenced = false;
     enum err_code code = notices_are_silenced(b->store, e->check, b->now_us, &silenced, err);
-    const bool held = silenced || notices_are_quiet(&b->options->quiet, e->level, b->now_us);
-    for (size_t i = 0; code == ERR_NONE && i < b->options->route_count; i++) {
-        const char *route = b->options->routes[i].name;
+    const bool held = silenced || notices_are_quiet(&b->alerts->quiet, e->level, b->now_us);
+    for (size_t i = 0; code == ERR_NONE && i < b->alerts->route_count; i++) {
+        const char *route = b->alerts->routes[i].name;
         int64_t told = 0;
         int64_t ends = 0;
         code = count(b, e->alert, route, "event IN ('firing', 'worse') AND state <> 'held'", &told,

@@ -70,13 +70,14 @@ struct world {
     struct flow *flow;
     struct store *store;
     struct watch *watch;
-    struct watch_options options;
+    struct flow_alerts alerts;
     struct watch_summary summary; /* of the last round */
     int64_t now;
     int64_t batch; /* the last one */
 };
 
-static const struct watch_route test_routes[] = {{"all", LEVEL_WARN}, {"pager", LEVEL_ERROR}};
+static const struct flow_route test_routes[] = {{.name = "all", .level = LEVEL_WARN},
+                                                {.name = "pager", .level = LEVEL_ERROR}};
 
 static inline void world_close(struct world *w) {
     watch_close(w->watch);
@@ -96,7 +97,7 @@ static inline void world_use(struct world *w, const char *checks) {
     assert_int_equal(file_write_atomic(path, str_of(text), &err), ERR_NONE);
     if (flow_load(path, &test_registry, &w->flow, &err) != ERR_NONE ||
         store_open(w->flow, STORE_WRITE, &w->store, &err) != ERR_NONE ||
-        watch_open(w->flow, &w->options, &w->watch, &err) != ERR_NONE) {
+        watch_open(w->flow, &w->alerts, &w->watch, &err) != ERR_NONE) {
         fail_msg("%s: %s", err.where, err.message);
     }
     mem_free(text);
@@ -108,7 +109,7 @@ static inline struct world *world_of(const char *checks) {
     (void)snprintf(w->directory, sizeof(w->directory), "/tmp/plumb-watch-XXXXXX");
     assert_non_null(mkdtemp(w->directory));
     w->now = BEGIN;
-    w->options = (struct watch_options){.routes = test_routes, .route_count = 2};
+    w->alerts = (struct flow_alerts){.routes = test_routes, .route_count = 2};
     world_use(w, checks);
     return w;
 }

@@ -12,7 +12,7 @@
 
 struct watch {
     const struct flow *flow;
-    const struct watch_options *options;
+    const struct flow_alerts *alerts;
     struct store *reads; /* opened when there is a store */
     struct store *writes;
     struct roots roots;
@@ -20,12 +20,12 @@ struct watch {
     int64_t *rest_us; /* [check]: monotonic, not to be looked at before */
 };
 
-enum err_code watch_open(const struct flow *flow, const struct watch_options *options,
+enum err_code watch_open(const struct flow *flow, const struct flow_alerts *alerts,
                          struct watch **out, struct err *err) {
     (void)err;
     struct watch *w = mem_alloc(sizeof(*w));
     w->flow = flow;
-    w->options = options;
+    w->alerts = alerts;
     w->rest_us = mem_alloc_array(flow->check_count + 1, sizeof(*w->rest_us));
     *out = w;
     return ERR_NONE;
@@ -156,7 +156,7 @@ static enum err_code note(struct watch *w, struct round_check *checks, int64_t n
                           struct watch_summary *out, struct err *err) {
     const struct book book = {.store = w->writes,
                               .flow = w->flow,
-                              .options = w->options,
+                              .alerts = w->alerts,
                               .roots = &w->roots,
                               .checks = checks,
                               .now_us = now_us,

@@ -2,7 +2,7 @@
  * notices, all as rows (docs/store.md), so that nothing is forgotten when a process dies.
  *
  *     struct watch *w = NULL;
- *     watch_open(flow, &options, &w, err);
+ *     watch_open(flow, flow->alerts, &w, err);
  *     watch_round(w, clock_now_us(), &summary, err);      every flow->checks_every_us
  *     watch_close(w);
  *
@@ -16,7 +16,7 @@
 #ifndef PLUMB_WATCH_WATCH_H
 #define PLUMB_WATCH_WATCH_H
 
-#include "flow/checks.h"
+#include "flow/alerts.h"
 #include "store/store.h"
 
 #define WATCH_CHECK_US_MAX INT64_C(30000000) /* one check's SQL; longer cannot be told */
@@ -25,35 +25,15 @@
 #define WATCH_COST      50
 #define WATCH_OFFENDERS 10000 /* rows of `counts: rows` that are counted */
 
-/* Where notices go, and when not: what `alerts:` of the flow says. */
-struct watch_route {
-    const char *name;
-    enum check_level level; /* alerts below are not for it */
-};
-struct watch_quiet { /* minutes of the day; from == to: never */
-    int from, to;
-    int64_t zone_us;         /* east of UTC */
-    enum check_level except; /* alerts of this level are told all the same; FINE: none */
-};
-struct watch_options {
-    const struct watch_route *routes;
-    size_t route_count;
-    int64_t remind_us; /* 0: never */
-    struct watch_quiet quiet;
-};
-
-#define WATCH_REMIND_US (4 * CHECK_HOUR_US) /* unless the flow says otherwise */
-/* The routes are the flow's. */
-void watch_options_of(const struct flow *flow, struct watch_options *out);
-
 struct watch_summary {
     int64_t fine, learning, pending, firing, unknown; /* checks */
     int64_t opened, resolved, notices;                /* of this round */
 };
 
 struct watch;
-/* Takes nothing of the store yet. flow and options are borrowed until watch_close. */
-MUST_CHECK enum err_code watch_open(const struct flow *flow, const struct watch_options *options,
+/* Takes nothing of the store yet. flow and alerts (the flow's, or a test's) are borrowed until
+ * watch_close. */
+MUST_CHECK enum err_code watch_open(const struct flow *flow, const struct flow_alerts *alerts,
                                     struct watch **out, struct err *err);
 void watch_close(struct watch *w);
 /* all: also checks that a costly look lately would let rest. */

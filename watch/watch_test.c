@@ -126,7 +126,7 @@ static void a_state_is_told_when_it_changes_and_not_each_time(void **state) {
 static void a_round_that_is_done_twice_adds_nothing(void **state) {
     (void)state;
     struct world *w = world_of(DEAD_SOURCE);
-    w->options.remind_us = HOUR;
+    w->alerts.remind_us = HOUR;
     bring(w, 1);
     later(w, 5 * HOUR);
     later(w, HOUR);
@@ -154,7 +154,7 @@ static void reminders_come_until_somebody_takes_it_on(void **state) {
     (void)state;
     struct err err = ERR_INIT;
     struct world *w = world_of("  c: {heartbeat: orders, within: 1h}\n");
-    w->options.remind_us = 4 * HOUR;
+    w->alerts.remind_us = 4 * HOUR;
     bring(w, 1);
     later(w, 2 * HOUR);
     for (int i = 0; i < 8; i++) {
@@ -243,7 +243,7 @@ static void quiet_hours_hold_warnings_until_the_morning(void **state) {
     (void)state;
     struct world *w = world_of("  a: {heartbeat: orders, within: 1h, severity: warn}\n"
                                "  b: {heartbeat: people, within: 1h}\n");
-    w->options.quiet = (struct watch_quiet){22 * 60, 7 * 60, 0, LEVEL_ERROR};
+    w->alerts.quiet = (struct flow_quiet){22 * 60, 7 * 60, 0, LEVEL_ERROR};
     w->now = BEGIN + 22 * HOUR;
     round_now(w);
     later(w, 2 * HOUR);
@@ -259,12 +259,12 @@ static void quiet_hours_hold_warnings_until_the_morning(void **state) {
 
 static void quiet_hours_know_their_zone(void **state) {
     (void)state;
-    const struct watch_quiet night = {22 * 60, 7 * 60, 2 * HOUR, LEVEL_FINE};
+    const struct flow_quiet night = {22 * 60, 7 * 60, 2 * HOUR, LEVEL_FINE};
     assert_false(notices_are_quiet(&night, LEVEL_ERROR, BEGIN + 19 * HOUR + 59 * MINUTE));
     assert_true(notices_are_quiet(&night, LEVEL_ERROR, BEGIN + 20 * HOUR));
     assert_true(notices_are_quiet(&night, LEVEL_WARN, BEGIN + 28 * HOUR + 59 * MINUTE));
     assert_false(notices_are_quiet(&night, LEVEL_WARN, BEGIN + 5 * HOUR));
-    const struct watch_quiet never = {0, 0, 0, LEVEL_FINE};
+    const struct flow_quiet never = {0, 0, 0, LEVEL_FINE};
     assert_false(notices_are_quiet(&never, LEVEL_WARN, BEGIN));
 }
 
