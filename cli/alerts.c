@@ -37,6 +37,12 @@ static const struct fact_column silence_columns[] = {
     {"id", "id", FACT_PLACE},      {"matcher", "checks", FACT_TEXT}, {"since", "since", FACT_TIME},
     {"until", "until", FACT_TIME}, {"author", "by", FACT_TEXT},      {"reason", "why", FACT_TEXT}};
 
+static const struct fact_column notice_columns[] = {
+    {"id", "id", FACT_PLACE},        {"route", "route", FACT_TEXT},
+    {"event", "event", FACT_TEXT},   {"alert", "alert", FACT_PLACE},
+    {"state", "state", FACT_TEXT},   {"attempts", "tries", FACT_COUNT},
+    {"next", "next try", FACT_TIME}, {"error", "why", FACT_TEXT}};
+
 const struct fact_column alerts_check_columns[9] = {
     {"check", "check", FACT_TEXT},     {"kind", "kind", FACT_TEXT},
     {"subject", "of", FACT_TEXT},      {"severity", NULL, FACT_TEXT},
@@ -49,10 +55,10 @@ void alerts_style(struct facts *f, size_t column) {
     static const struct {
         const char *word;
         enum style style;
-    } styles[] = {{"ok", STYLE_GOOD},    {"learning", STYLE_DIM},  {"pending", STYLE_WARN},
-                  {"warn", STYLE_WARN},  {"error", STYLE_BAD},     {"unknown", STYLE_BAD},
-                  {"firing", STYLE_BAD}, {"resolved", STYLE_GOOD}, {"acknowledged", STYLE_WARN},
-                  {"not yet", STYLE_DIM}};
+    } styles[] = {{"ok", STYLE_GOOD},           {"learning", STYLE_DIM}, {"pending", STYLE_WARN},
+                  {"warn", STYLE_WARN},         {"error", STYLE_BAD},    {"unknown", STYLE_BAD},
+                  {"firing", STYLE_BAD},        {"failed", STYLE_BAD},   {"resolved", STYLE_GOOD},
+                  {"acknowledged", STYLE_WARN}, {"not yet", STYLE_DIM}};
     for (size_t row = 0; row < facts_rows(f); row++) {
         struct fact *cell = &f->cells[row * f->column_count + column];
         for (size_t i = 0; i < ARRAY_COUNT(styles); i++) {
@@ -89,13 +95,32 @@ enum err_code alerts_checks(const struct opened *o, struct facts *out, struct er
 }
 
 struct listing {
-    struct facts alerts, silences, checks;
+    struct facts alerts, silences, notices, checks;
 };
 
 static void listing_release(struct listing *l) {
     facts_release(&l->alerts);
     facts_release(&l->silences);
+    facts_release(&l->notices);
     facts_release(&l->checks);
+}
+
+/* Notices that somebody should have got: tried in vain, and of those given up the last day's. */
+static enum err_code collect_notices(const struct opened *o, struct listing *l, struct err *err) {
+    struct store_statement *st = NULL;
+    enum err_code code = store_prepare(
+        o->store,
+        "SELECT id, route, event, alert, state, attempts, CASE WHEN state = 'pending' THEN next_us "
+        "END, last_error FROM _plumb_deliveries WHERE (state = 'pending' AND attempts > 0) OR "
+        "(state = 'failed' AND created_us > ?1) ORDER BY id",
+        &st, err);
+    if (code == ERR_NONE) {
+        store_bind_i64(st, 1, clock_now_us() - 2 * CHECK_DAY_US);
+        code = facts_from(&l->notices, st, err);
+    }
+    store_statement_free(st);
+    alerts_style(&l->notices, 4);
+    return code;
 }
 
 /* Silences are few and patterns are ours to understand: which alerts they mean is found here. */
@@ -139,6 +164,9 @@ static enum err_code collect(const struct opened *o, bool all, struct listing *l
     mark_silenced(l);
     alerts_style(&l->alerts, 1);
     alerts_style(&l->alerts, 2);
+    if (code == ERR_NONE) {
+        code = collect_notices(o, l, err);
+    }
     return code == ERR_NONE ? alerts_checks(o, &l->checks, err) : code;
 }
 
@@ -150,6 +178,8 @@ static int print_json(const struct listing *l) {
     facts_json(&l->alerts, &o.json);
     json_key(&o.json, "silences");
     facts_json(&l->silences, &o.json);
+    json_key(&o.json, "undelivered");
+    facts_json(&l->notices, &o.json);
     json_key(&o.json, "checks");
     facts_json(&l->checks, &o.json);
     json_end_object(&o.json);
@@ -173,6 +203,11 @@ static int print_text(const struct listing *l, bool all) {
         output_styled(&out, STYLE_STRONG, "Silences\n");
         facts_show(&l->silences, &out, FACTS_ROWS_MAX);
     }
+    if (facts_rows(&l->notices) > 0) {
+        output_add(&out, "\n");
+        output_styled(&out, STYLE_STRONG, "Not delivered\n");
+        facts_show(&l->notices, &out, FACTS_ROWS_MAX);
+    }
     return output_flush(&out, EXIT_DONE);
 }
 
@@ -181,7 +216,7 @@ static int list_run(const struct invocation *call, const char *path) {
     AUTO_OPENED opened = {.flow = NULL};
     CLEANUP(listing_release)
     struct listing l = {FACTS_INIT(alert_columns), FACTS_INIT(silence_columns),
-                        FACTS_INIT(alerts_check_columns)};
+                        FACTS_INIT(notice_columns), FACTS_INIT(alerts_check_columns)};
     if (opened_open(&opened, call, path, STORE_READ, &err) != ERR_NONE ||
         collect(&opened, invocation_has(call, "all"), &l, &err) != ERR_NONE) {
         return command_failed(&err);
@@ -218,7 +253,9 @@ const struct command command_alerts = {
              "FLOW ID | test FLOW [CHECK]  [--json]",
     .summary = "list what fires, take it on, keep it quiet, and try checks over history",
     .doc =
-        "list shows open alerts, those that another one explains below it, and silences.\n\n"
+        "list shows open alerts, those that another one explains below it, silences, and notices "
+        "that\n"
+        "could not be delivered.\n\n"
         "ack says that somebody has taken an alert on: it is reminded of no more. silence keeps\n"
         "the notices of a check, or of all that a pattern with * and ? means, until the time is\n"
         "over; a changed check stays silenced. Both may be used beside `plumb run`.\n\n"

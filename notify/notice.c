@@ -45,16 +45,21 @@ static void read_one(struct store_statement *st, const struct flow *flow, struct
     }
 }
 
-/* Runs the SELECT; ?1 is route unless it is NULL. */
+/* Runs the SELECT; ?1 is the route and ?2 the time, unless there is none. */
+struct about {
+    const char *route;
+    int64_t since_us;
+};
 static enum err_code read_all(struct store *s, const struct flow *flow, const char *sql,
-                              const char *route, struct notices *out, struct err *err) {
+                              const struct about *about, struct notices *out, struct err *err) {
     struct store_statement *st = NULL;
     bool has_row = true;
     *out = (struct notices){.items = mem_alloc_array(NOTICES_MAX, sizeof(*out->items))};
     arena_init(&out->arena, NOTICES_BYTES_MAX);
     enum err_code code = store_prepare(s, sql, &st, err);
-    if (code == ERR_NONE && route != NULL) {
-        store_bind_str(st, 1, str_of(route));
+    if (code == ERR_NONE && about != NULL) {
+        store_bind_str(st, 1, str_of(about->route));
+        store_bind_i64(st, 2, about->since_us);
     }
     while (code == ERR_NONE && has_row && out->count < NOTICES_MAX) {
         code = store_step(st, &has_row, err);
@@ -86,14 +91,17 @@ enum err_code notices_first(struct store *s, const struct flow *flow, struct not
                     NULL, out, err);
 }
 
-enum err_code notices_open(struct store *s, const struct flow *flow, const char *route,
-                           struct notices *out, struct err *err) {
-    return read_all(s, flow,
-                    "SELECT 0, a.id, ?1, 'firing', 0, 0, 0, " ALERT_COLUMNS
-                    "FROM _plumb_alerts a " ITS_CHECK
-                    "WHERE a.state <> 'resolved' AND EXISTS (SELECT 1 FROM _plumb_deliveries d "
-                    "WHERE d.alert = a.id AND d.route = ?1 AND d.state = 'sent') ORDER BY a.id",
-                    route, out, err);
+enum err_code notices_standing(struct store *s, const struct flow *flow, const char *route,
+                               int64_t since_us, struct notices *out, struct err *err) {
+    const struct about about = {route, since_us};
+    return read_all(
+        s, flow,
+        "SELECT 0, a.id, ?1, CASE WHEN a.state = 'resolved' THEN 'resolved' ELSE 'firing' END, "
+        "0, 0, 0, " ALERT_COLUMNS "FROM _plumb_alerts a " ITS_CHECK
+        "WHERE (a.state <> 'resolved' OR "
+        "a.resolved_us > ?2) AND EXISTS (SELECT 1 FROM _plumb_deliveries d "
+        "WHERE d.alert = a.id AND d.route = ?1 AND d.state = 'sent') ORDER BY a.id",
+        &about, out, err);
 }
 
 enum err_code notice_record(struct store *s, const struct notice *n, const struct notice_result *r,

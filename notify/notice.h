@@ -30,9 +30,11 @@ void notices_release(struct notices *n);
 /* The oldest notice of each route that waits to be sent, due or not. */
 MUST_CHECK enum err_code notices_first(struct store *s, const struct flow *flow,
                                        struct notices *out, struct err *err);
-/* Open alerts that the route was told of: as notices of event 'firing', id 0. */
-MUST_CHECK enum err_code notices_open(struct store *s, const struct flow *flow, const char *route,
-                                      struct notices *out, struct err *err);
+/* Alerts that the route was told of and that are open or ended after since_us: as notices of event
+ * 'firing' or 'resolved', id 0. */
+MUST_CHECK enum err_code notices_standing(struct store *s, const struct flow *flow,
+                                          const char *route, int64_t since_us, struct notices *out,
+                                          struct err *err);
 
 /* What became of one. */
 enum outcome {

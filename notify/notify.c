@@ -13,8 +13,8 @@
 #include "base/log.h"
 #include "net/http.h"
 #include "net/mail.h"
-#include "notify/command.h"
 #include "notify/payload.h"
+#include "notify/program.h"
 
 #define RESPONSE_BYTES_MAX ((size_t)1 << 20)
 #define SHOWN_BYTES        120 /* of an answer, in last_error */
@@ -117,7 +117,7 @@ static void judge_answer(struct sending *s, int64_t now_us) {
     }
     char said[SHOWN_BYTES];
     char message[NOTIFY_ERROR_BYTES];
-    str_printable(buf_str(&answer->body), said, sizeof said);
+    str_printable(str_trim(buf_str(&answer->body)), said, sizeof said);
     (void)snprintf(message, sizeof message, "the answer was %d%s%s", answer->status,
                    said[0] != '\0' ? ": " : "", said);
     failed(s, notify_is_final(answer->status), answer->retry_after_us, now_us, message);
@@ -203,7 +203,7 @@ static enum err_code send_mail(const struct sending *s, int64_t now_us, struct e
 static enum err_code run_command(const struct sending *s, struct err *err) {
     AUTO_BUF text = BUF_INIT(BUF_TEXT_MAX);
     payload_webhook(s->notice, &text);
-    return command_run(s->route->conf.run.items, s->route->conf.run.count, buf_str(&text),
+    return program_run(s->route->conf.run.items, s->route->conf.run.count, buf_str(&text),
                        s->route->conf.timeout_us, err);
 }
 
@@ -326,18 +326,19 @@ static enum err_code say_again(struct notify *n, int64_t now_us, struct err *err
     enum err_code code = ERR_NONE;
     for (size_t i = 0; code == ERR_NONE && i < n->flow->alerts->route_count; i++) {
         const struct flow_route *r = &n->flow->alerts->routes[i];
-        struct notices open;
+        struct notices standing;
         if (r->kind != ROUTE_ALERTMANAGER) {
             continue;
         }
-        code = notices_open(n->store, n->flow, r->name, &open, err);
-        if (code == ERR_NONE && open.count > 0) {
+        code =
+            notices_standing(n->store, n->flow, r->name, now_us - NOTIFY_ENDS_US, &standing, err);
+        if (code == ERR_NONE && standing.count > 0) {
             struct buf body;
             struct err ignored = ERR_INIT; /* it is said again in a minute */
             struct http_call *call = NULL;
             char *url = alertmanager_url(r);
             buf_init(&body, BUF_TEXT_MAX);
-            payload_alertmanager(open.items, open.count, now_us, &body);
+            payload_alertmanager(standing.items, standing.count, now_us, &body);
             if (post(n, r, url, NULL, &body, &call, &ignored) == ERR_NONE) {
                 (void)http_wait(n->http, r->conf.timeout_us);
                 http_call_free(call);
@@ -345,7 +346,7 @@ static enum err_code say_again(struct notify *n, int64_t now_us, struct err *err
             buf_release(&body);
             mem_free(url);
         }
-        notices_release(&open);
+        notices_release(&standing);
     }
     return code;
 }

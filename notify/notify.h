@@ -20,8 +20,10 @@
 #define NOTIFY_WAIT_US_MAX INT64_C(300000000)
 #define NOTIFY_GIVE_UP_US  CHECK_DAY_US      /* tried for so long */
 #define NOTIFY_AGAIN_US    INT64_C(60000000) /* open alerts, to an Alertmanager */
-#define NOTIFY_PASSES_MAX  64                /* of one round */
-#define NOTIFY_ERROR_BYTES 256               /* of last_error */
+#define NOTIFY_ENDS_US                                                                             \
+    INT64_C(900000000)         /* ends are said again for so long: its clock may be behind */
+#define NOTIFY_PASSES_MAX  64  /* of one round */
+#define NOTIFY_ERROR_BYTES 256 /* of last_error */
 
 struct notify_summary {
     int64_t sent, failed, waiting; /* waiting: tried, and to be tried again */

@@ -150,7 +150,7 @@ void payload_title(const struct notice *n, struct buf *out) {
     } else {
         add_upper(out, n->severity);
     }
-    buf_addf(out, " %s: %s", n->check, n->summary);
+    buf_addf(out, " %s", n->summary); /* begins with the name of the check */
     if (strcmp(n->event, "reminder") == 0) {
         buf_adds(out, " (still so)");
     } else if (strcmp(n->event, "worse") == 0) {

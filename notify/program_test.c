@@ -1,5 +1,5 @@
 /* Programs that read, do not read, fail, hang, and are not there. */
-#include "notify/command.h"
+#include "notify/program.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +19,7 @@
 static enum err_code shell(const char *script, struct str input, int64_t deadline_us,
                            struct err *err) {
     const char *const words[] = {"sh", "-c", script};
-    return command_run(words, ARRAY_COUNT(words), input, deadline_us, err);
+    return program_run(words, ARRAY_COUNT(words), input, deadline_us, err);
 }
 
 static void a_program_gets_the_whole_text(void **state) {
@@ -63,7 +63,7 @@ static void what_went_wrong_is_said(void **state) {
     assert_string_equal(err.message, "'sh' was ended by signal 9");
     err_clear(&err);
     const char *const none[] = {"/no/such/program"};
-    assert_int_equal(command_run(none, 1, STR(""), SECOND, &err), ERR_UNAVAILABLE);
+    assert_int_equal(program_run(none, 1, STR(""), SECOND, &err), ERR_UNAVAILABLE);
     assert_non_null(strstr(err.message, "cannot run '/no/such/program'"));
 }
 

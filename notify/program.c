@@ -1,7 +1,7 @@
 /* How it works: the child is a process group of its own, so that what it started ends with it; its
  * input goes through a socket (one whose other end is closed raises no signal), as far as it takes,
  * and it is looked after every few milliseconds until it ended. A program that does not read is none that failed. */
-#include "notify/command.h"
+#include "notify/program.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -102,7 +102,7 @@ static enum err_code attend(const char *name, pid_t pid, int *input_fd, struct s
                    (long long)(deadline_us / 1000));
 }
 
-enum err_code command_run(const char *const *words, size_t count, struct str input,
+enum err_code program_run(const char *const *words, size_t count, struct str input,
                           int64_t deadline_us, struct err *err) {
     int ends[2];
     pid_t pid = 0;
