@@ -30,8 +30,9 @@ static void index_page(const struct registry *r, struct buf *out) {
         buf_addf(out, "| [%s](%s-%s.md) | %s | %s | %s |\n", c->name, describe_kind(c), c->name,
                  describe_kind(c), describe_status(c), c->summary);
     }
-    buf_adds(out, "\nWhat may stand under `checks:` is in [checks](checks.md), and under `alerts:` in "
-                  "[alerts](alerts.md).\n");
+    buf_adds(out,
+             "\nWhat may stand under `checks:` is in [checks](checks.md), and under `alerts:` in "
+             "[alerts](alerts.md).\n");
 }
 
 static enum err_code write_reference(const struct registry *r, const char *directory,
