@@ -1,16 +1,24 @@
 /* Log lines: built in a buffer of fixed size and written by one write(2), so lines of threads do
  * not mix. Control characters of the formatted text are escaped: one call makes one line, whatever
- * the values hold. */
+ * the values hold. A JSON line is made from the same text (log_json.c), so that no caller knows of
+ * formats. */
 #include "base/log.h"
 #include "base/clock.h"
+#include "base/json.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#define JSON_LINE_BYTES_MAX ((size_t)6 * LOG_LINE_BYTES + 1024) /* every byte as \u00xx */
+
 enum log_level log_level_min = LOG_INFO;
+static enum log_format log_format = LOG_LOGFMT;
+static pthread_mutex_t flow_lock = PTHREAD_MUTEX_INITIALIZER; /* guards flow_name */
+static char flow_name[LOG_FLOW_BYTES];
 
 struct line {
     char *text;
@@ -21,6 +29,22 @@ struct line {
 
 void log_set_level(enum log_level level) {
     log_level_min = level;
+}
+
+void log_set_format(enum log_format format) {
+    log_format = format;
+}
+
+void log_set_flow(const char *name) {
+    (void)pthread_mutex_lock(&flow_lock);
+    (void)snprintf(flow_name, sizeof flow_name, "%s", name);
+    (void)pthread_mutex_unlock(&flow_lock);
+}
+
+static void get_flow(char out[LOG_FLOW_BYTES]) {
+    (void)pthread_mutex_lock(&flow_lock);
+    memcpy(out, flow_name, LOG_FLOW_BYTES);
+    (void)pthread_mutex_unlock(&flow_lock);
 }
 
 static void put(struct line *line, const char *text, size_t len) {
@@ -89,34 +113,83 @@ const char *log_value(struct str text, char out[LOG_VALUE_BYTES]) {
     return out;
 }
 
-static void begin(struct line *line, enum log_level level, const char *at) {
+static const char *level_name(enum log_level level) {
     static const char *const names[] = {"debug", "info", "warn", "error"};
     ASSERT((size_t)level < ARRAY_COUNT(names));
-    char time[CLOCK_TEXT_BYTES];
-    clock_format_us(clock_now_us(), time);
-    put_c(line, "ts=");
-    put_c(line, time);
-    put_c(line, " level=");
-    put_c(line, names[level]);
-    put_c(line, " at=");
-    put_escaped(line, str_of(at), false);
+    return names[level];
 }
 
-static void end(struct line *line) {
-    if (line->full) {
-        memcpy(line->text + line->used, "...", 3);
-        line->used += 3;
-    }
-    line->text[line->used] = '\n';
-    line->used++;
+static void write_all(const char *text, size_t len) {
     size_t done = 0;
-    while (done < line->used) {
-        ssize_t written = write(STDERR_FILENO, line->text + done, line->used - done);
+    while (done < len) {
+        ssize_t written = write(STDERR_FILENO, text + done, len - done);
         if (written < 0 && errno != EINTR) {
             return; /* nobody is left to tell */
         }
         done += written > 0 ? (size_t)written : 0;
     }
+}
+
+static void finish(struct line *line) {
+    if (line->full) {
+        memcpy(line->text + line->used, "...", 3);
+        line->used += 3;
+    }
+}
+
+static void write_json(enum log_level level, const char *at, const char *time, struct str values) {
+    AUTO_BUF out = BUF_INIT(JSON_LINE_BYTES_MAX);
+    struct json_writer w;
+    json_writer_init(&w, &out);
+    json_begin_object(&w);
+    json_kv_c(&w, "ts", time);
+    json_kv_c(&w, "level", level_name(level));
+    json_kv_c(&w, "at", at);
+    log_json_fields(values, &w);
+    json_end_object(&w);
+    if (buf_add(&out, "\n", 1, &(struct err)ERR_INIT) == ERR_NONE) {
+        write_all(buf_c(&out), out.len);
+    }
+}
+
+/* values: as they were formatted, whatever they hold. */
+static void emit(enum log_level level, const char *at, struct str values) {
+    char flow[LOG_FLOW_BYTES];
+    char quoted[LOG_VALUE_BYTES];
+    char time[CLOCK_TEXT_BYTES];
+    char text[LOG_LINE_BYTES];
+    struct line line = {.text = text, .room = sizeof text - 4};
+    const bool is_json = log_format == LOG_JSON;
+    get_flow(flow);
+    clock_format_us(clock_now_us(), time);
+    if (!is_json) {
+        put_c(&line, "ts=");
+        put_c(&line, time);
+        put_c(&line, " level=");
+        put_c(&line, level_name(level));
+        put_c(&line, " at=");
+        put_escaped(&line, str_of(at), false);
+        put_c(&line, " ");
+    }
+    if (flow[0] != '\0' && !str_starts_with(values, STR("flow="))) {
+        put_c(&line, "flow=");
+        put_c(&line, log_value(str_of(flow), quoted));
+        put_c(&line, " ");
+    }
+    put_escaped(&line, values, false);
+    finish(&line);
+    if (is_json) {
+        write_json(level, at, time, (struct str){line.text, line.used});
+        return;
+    }
+    line.text[line.used] = '\n';
+    write_all(line.text, line.used + 1);
+}
+
+static struct str format(char out[LOG_LINE_BYTES], const char *fmt, va_list args) {
+    const int wanted = vsnprintf(out, LOG_LINE_BYTES, fmt, args);
+    const size_t len = wanted < 0 ? 0 : (size_t)wanted;
+    return (struct str){out, len < LOG_LINE_BYTES ? len : LOG_LINE_BYTES - 1};
 }
 
 void log_line(enum log_level level, const char *at, const char *fmt, ...) {
@@ -126,28 +199,17 @@ void log_line(enum log_level level, const char *at, const char *fmt, ...) {
     char values[LOG_LINE_BYTES];
     va_list args;
     va_start(args, fmt);
-    int wanted = vsnprintf(values, sizeof values, fmt, args);
+    const struct str text = format(values, fmt, args);
     va_end(args);
-    size_t len = wanted < 0                       ? 0
-                 : (size_t)wanted < sizeof values ? (size_t)wanted
-                                                  : sizeof values - 1;
-    char text[LOG_LINE_BYTES];
-    struct line line = {.text = text, .room = sizeof text - 4};
-    begin(&line, level, at);
-    put_c(&line, " ");
-    put_escaped(&line, (struct str){values, len}, false);
-    end(&line);
+    emit(level, at, text);
 }
 
-void log_error(const char *at, const struct err *err) {
-    if (log_level_min > LOG_ERROR) {
-        return;
-    }
+static void emit_error(const char *at, const struct err *err, struct str first) {
     char value[LOG_VALUE_BYTES];
     char text[LOG_LINE_BYTES];
     struct line line = {.text = text, .room = sizeof text - 4};
-    begin(&line, LOG_ERROR, at);
-    put_c(&line, " class=");
+    put_escaped(&line, first, false);
+    put_c(&line, first.len > 0 ? " class=" : "class=");
     put_c(&line, err_class(err->code));
     if (err->where[0] != '\0') {
         put_c(&line, " where=");
@@ -156,5 +218,24 @@ void log_error(const char *at, const struct err *err) {
     put_c(&line, " error=\"");
     put_escaped(&line, str_of(err->message), true);
     put_c(&line, "\"");
-    end(&line);
+    finish(&line);
+    emit(LOG_ERROR, at, (struct str){line.text, line.used});
+}
+
+void log_error(const char *at, const struct err *err) {
+    if (log_level_min <= LOG_ERROR) {
+        emit_error(at, err, STR(""));
+    }
+}
+
+void log_error_with(const char *at, const struct err *err, const char *fmt, ...) {
+    if (log_level_min > LOG_ERROR) {
+        return;
+    }
+    char values[LOG_LINE_BYTES];
+    va_list args;
+    va_start(args, fmt);
+    const struct str text = format(values, fmt, args);
+    va_end(args);
+    emit_error(at, err, text);
 }

@@ -105,6 +105,70 @@ static void values_are_quoted_when_they_must_be(void **state) {
     }
 }
 
+static void log_json(void) {
+    log_set_format(LOG_JSON);
+    log_set_flow("shop");
+    log_info("turn", "source=orders batch=%d rows=-%d ok=true", 7, 3);
+    log_info("turn", "flow=other batch=007 hash=1234567890123456 id=\"12\" goes on  now");
+    log_info("a\"b", "x=%s ts=1 level=2 at=3 x=4", "\"q\\\"u\\\\o\\n\\x1b\"");
+    log_info("open", "x=\"never ends");
+    log_info("empty", "%s", "");
+    log_set_flow("");
+    log_info("none", "= =x a-b=c");
+}
+
+static void json_has_the_same_fields(void **state) {
+    (void)state;
+    check_output(
+        log_json,
+        "{\"ts\":\"2026-01-31T12:00:00Z\",\"level\":\"info\",\"at\":\"turn\",\"flow\":\"shop\","
+        "\"source\":\"orders\",\"batch\":7,\"rows\":-3,\"ok\":true}\n"
+        "{\"ts\":\"2026-01-31T12:00:00Z\",\"level\":\"info\",\"at\":\"turn\",\"flow\":\"other\","
+        "\"batch\":\"007\",\"hash\":\"1234567890123456\",\"id\":\"12\",\"message\":\"goes on "
+        "now\"}\n"
+        "{\"ts\":\"2026-01-31T12:00:00Z\",\"level\":\"info\",\"at\":\"a\\\"b\",\"flow\":\"shop\","
+        "\"x\":\"q\\\"u\\\\o\\n\\u001b\"}\n"
+        "{\"ts\":\"2026-01-31T12:00:00Z\",\"level\":\"info\",\"at\":\"open\",\"flow\":\"shop\","
+        "\"x\":\"never ends\"}\n"
+        "{\"ts\":\"2026-01-31T12:00:00Z\",\"level\":\"info\",\"at\":\"empty\",\"flow\":\"shop\"}\n"
+        "{\"ts\":\"2026-01-31T12:00:00Z\",\"level\":\"info\",\"at\":\"none\","
+        "\"message\":\"= =x a-b=c\"}\n");
+}
+
+static void log_flow(void) {
+    struct err err = ERR_INIT;
+    (void)err_set(&err, ERR_INPUT, "no");
+    log_set_flow("my shop");
+    log_info("turn", "n=1");
+    log_info("turn", "flow=x n=2");
+    log_error_with("source", &err, "source=%s", "a\nb");
+}
+
+static void every_line_names_the_flow_once(void **state) {
+    (void)state;
+    check_output(log_flow, "ts=2026-01-31T12:00:00Z level=info at=turn flow=\"my shop\" n=1\n"
+                           "ts=2026-01-31T12:00:00Z level=info at=turn flow=x n=2\n"
+                           "ts=2026-01-31T12:00:00Z level=error at=source flow=\"my shop\" "
+                           "source=a\\nb class=input error=\"no\"\n");
+}
+
+static void log_long_json(void) {
+    char text[LOG_LINE_BYTES * 2];
+    memset(text, 1, sizeof text - 1); /* the longest escapes */
+    text[sizeof text - 1] = '\0';
+    log_set_format(LOG_JSON);
+    log_info("long", "v=%s", text);
+}
+
+static void a_long_json_line_stays_json(void **state) {
+    (void)state;
+    char output[CHILD_OUTPUT_BYTES];
+    assert_int_equal(run_child(log_long_json, output), 0);
+    size_t len = strlen(output);
+    assert_true(len > LOG_LINE_BYTES / 2);
+    assert_string_equal(output + len - 6, "...\"}\n");
+}
+
 #define THREADS 4
 #define LINES   50
 
@@ -147,6 +211,9 @@ int main(void) {
         cmocka_unit_test(an_error_line_quotes_its_message),
         cmocka_unit_test(a_long_line_is_cut),
         cmocka_unit_test(values_are_quoted_when_they_must_be),
+        cmocka_unit_test(json_has_the_same_fields),
+        cmocka_unit_test(every_line_names_the_flow_once),
+        cmocka_unit_test(a_long_json_line_stays_json),
         cmocka_unit_test(lines_of_threads_do_not_mix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cli/changes.h"
 #include "cli/commands.h"
+#include "cli/logging.h"
 #include "cli/output.h"
 #include "cli/reload.h"
 #include "cli/serve.h"
@@ -20,6 +21,8 @@ static const struct command_option run_options[] = {
     {"batch-rows", "N", "Give every batch exactly N records (for tests); adaptive otherwise."},
     {"listen", "HOST:PORT", "Serve health, metrics, API and dashboard there, as 127.0.0.1:8080."},
     {"token-file", "FILE", "Who asks must know this file's first line (or $PLUMB_TOKEN)."},
+    {"log-format", "FORMAT", "Log lines as logfmt or json."},
+    {"log-level", "LEVEL", "The least that is logged: debug, info, warn, error or off."},
     {"json", NULL, "At the end, a summary as JSON."},
     {NULL, NULL, NULL}};
 
@@ -75,6 +78,7 @@ static void turned(void *context, int64_t duration_us) {
 }
 
 static void serve(const struct live *live) {
+    log_set_flow(live->flow->name);
     if (live->server != NULL) {
         server_use(live->server, live->flow);
     }
@@ -261,6 +265,7 @@ static int run_flow(const struct invocation *call, const struct run_options *giv
         }
         return command_failed(&err);
     }
+    log_set_flow(live.flow->name);
     if (serve_start(call, live.flow, &live.server, &err) != ERR_NONE) {
         return command_failed(&err);
     }
@@ -306,12 +311,16 @@ static int run_run(const struct invocation *call) {
     if (invocation_number(call, "batch-rows", rows, 0, &options.batch_rows, &err) != ERR_NONE) {
         return command_misused(call, &err);
     }
+    if (logging_set(call, &err) != ERR_NONE) {
+        return command_misused(call, &err);
+    }
     return run_flow(call, &options);
 }
 
 const struct command command_run = {
     .name = "run",
-    .usage = "FLOW [--once] [--listen HOST:PORT] [--token-file FILE] [--json]",
+    .usage = "FLOW [--once] [--listen HOST:PORT] [--token-file FILE] [--log-format FORMAT]\n"
+             "                   [--log-level LEVEL] [--json]",
     .summary = "extract, transform and load; until stopped, or --once",
     .doc =
         "Goes on where the last run ended, whatever ended it. SIGTERM or Ctrl-C ends it after\n"

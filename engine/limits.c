@@ -29,7 +29,7 @@ static const struct flow_limit *limit_of(const struct flow_source *source,
 
 static void tell(const struct run *r, const struct flow_source *source,
                  const struct flow_transform *t, bool held) {
-    const char *kind = t != NULL ? "transform" : "source";
+    const char *kind = t != NULL ? "stage" : "source";
     const char *name = t != NULL ? t->name : source->name;
     if (r->options.once) { /* the end of such a run tells it */
         return;
@@ -37,9 +37,11 @@ static void tell(const struct run *r, const struct flow_source *source,
     if (held) {
         struct err why = ERR_INIT;
         limits_explain(r->flow, source, t, &why);
-        log_warn("limit", "flow=%s %s=%s error=\"%s\"", r->flow->name, kind, name, why.message);
+        char message[LOG_VALUE_BYTES];
+        log_warn("limit", "flow=%s %s=%s held=true error=%s", r->flow->name, kind, name,
+                 log_value(str_of(why.message), message));
     } else {
-        log_info("limit", "flow=%s %s=%s goes on", r->flow->name, kind, name);
+        log_info("limit", "flow=%s %s=%s held=false", r->flow->name, kind, name);
     }
 }
 

@@ -31,6 +31,7 @@ struct package {
     struct decoded decoded;
     struct buf facts;      /* what the source says of itself, JSON; empty: nothing new */
     int64_t asked_us;      /* wall clock: when the source was first asked for it */
+    int64_t batch_id;      /* of the store, in the present turn; 0: it staged none */
     int64_t attempted_seq; /* the batch number a commit was tried with; 0: none yet */
     bool committed;
     bool rewinds; /* takes back what was settled, because somebody said so */

@@ -123,7 +123,9 @@ static enum err_code handle(struct run *r, struct package *p, struct err *err) {
     case PACKAGE_TROUBLE:
         err_wrap(&p->out.trouble, "source '%s'", p->source->name);
         if (!r->options.once) { /* the end of such a run tells it */
-            log_error("source", &p->out.trouble);
+            char partition[LOG_VALUE_BYTES];
+            log_error_with("source", &p->out.trouble, "source=%s partition=%s", p->source->name,
+                           log_value(str_of(p->out.partition), partition));
         }
         x->has_ended = p->kind == PACKAGE_FAILED;
         break;

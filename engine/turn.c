@@ -36,8 +36,10 @@ static enum err_code stage_failed(struct run *r, size_t index, const struct err 
     stage->last = *why;
     stage->next_try_us = clock_monotonic_us() + policy_backoff_us(stage->attempts);
     if (!r->options.once) { /* the end of such a run tells it */
-        log_warn("transform", "flow=%s stage=%s attempt=%lld class=%s error=\"%s\"", r->flow->name,
-                 name, (long long)stage->attempts, err_class(why->code), why->message);
+        char message[LOG_VALUE_BYTES];
+        log_warn("transform", "flow=%s stage=%s attempt=%lld class=%s error=%s", r->flow->name,
+                 name, (long long)stage->attempts, err_class(why->code),
+                 log_value(str_of(why->message), message));
     }
     return store_transform_state(r->store, name, why, err);
 }
@@ -253,6 +255,7 @@ static enum err_code apply_package(struct run *r, struct package *p, struct err 
     struct store_batch info = {.id = 0};
     bool done = false;
     enum err_code code = stage_batch(r, p, &info, &done, err);
+    p->batch_id = info.id;
     if (code == ERR_NONE && !done && info.id > 0) {
         struct turn_input in = {p->source, &info, &p->decoded};
         code = store_streams_set(r->store, p->source, info.id, &p->decoded, err);
@@ -327,6 +330,9 @@ static void count_group(struct run *r, struct turn_group *g) {
     for (size_t i = 0; i < g->count; i++) {
         struct package *p = g->packages[i];
         p->committed = true;
+        log_debug("batch", "source=%s batch=%lld records=%lld rejected=%lld", p->source->name,
+                  (long long)p->batch_id, (long long)p->out.batch.count,
+                  (long long)p->decoded.rejects.count);
         s->batches += p->out.batch.count > 0;
         s->records += p->out.batch.count;
         s->decoded += (int64_t)decoded_rows(&p->decoded);
@@ -353,7 +359,10 @@ enum err_code turn_packages(struct run *r, struct turn_group *g, struct err *err
             return code;
         }
         if (!r->options.once) {
-            log_error("turn", err);
+            const struct package *p = g->packages[0];
+            char partition[LOG_VALUE_BYTES];
+            log_error_with("turn", err, "source=%s partition=%s attempt=%lld", p->source->name,
+                           log_value(str_of(p->out.partition), partition), (long long)attempt);
         }
         if (!turn_may_retry(r, attempt)) {
             return code;
