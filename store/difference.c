@@ -144,42 +144,68 @@ static void add_pair(struct buf *rest, const char *name, const struct value *hav
     add_value(rest, want);
 }
 
-/* "id 7: spent is 1200, should be 1300"; "id 7 (spent 1300) is missing". */
-static void tell(struct buf *out, const struct difference_of *what, enum side side,
-                 struct store_statement *st) {
-    const struct flow_table *t = what->table;
-    AUTO_BUF rest = BUF_INIT(BUF_TEXT_MAX);
+static int tell_number(struct buf *out, const struct flow_table *t, struct store_statement *st) {
     int at = 0;
     for (size_t i = 0; t->key_auto && i < ARRAY_COUNT(names_auto); i++) {
         buf_addf(out, "%s%s %lld", i > 0 ? ", " : "", names_auto[i] + 1,
                  (long long)store_column_i64(st, at++));
     }
-    for (size_t i = 0; i < t->schema.count; i++) {
+    return at;
+}
+
+static void add_cell(struct buf *out, const char *name, const struct value *v) {
+    buf_addf(out, "%s%s ", out->len > 0 ? ", " : "", name);
+    add_value(out, v);
+}
+
+/* "id 7: spent is 1200, should be 1300" */
+static void tell_both(struct buf *out, const struct difference_of *what,
+                      struct store_statement *st) {
+    const struct flow_table *t = what->table;
+    AUTO_BUF rest = BUF_INIT(BUF_TEXT_MAX);
+    int at = tell_number(out, t, st);
+    for (size_t i = 0; i < t->schema.count; i++, at += 2) {
         const struct column *c = &t->schema.columns[i];
-        const struct value one = value_at(st, at++, c->type);
-        struct buf *to = is_key(t, i) ? out : &rest;
-        if (side != SIDE_DIFFERING || is_key(t, i)) {
-            buf_addf(to, "%s%s ", to->len > 0 ? ", " : "", c->name);
-            add_value(to, &one);
-        }
-        if (side == SIDE_DIFFERING) {
-            const struct value want = value_at(st, at++, c->type);
-            if (!is_key(t, i) && !same_value(&one, &want)) {
-                add_pair(&rest, c->name, &one, &want, what->past);
-            }
+        const struct value have = value_at(st, at, c->type);
+        const struct value want = value_at(st, at + 1, c->type);
+        if (is_key(t, i)) {
+            add_cell(out, c->name, &have);
+        } else if (!same_value(&have, &want)) {
+            add_pair(&rest, c->name, &have, &want, what->past);
         }
     }
-    if (side == SIDE_DIFFERING && what->counted &&
-        store_column_i64(st, at) != store_column_i64(st, at + 1)) {
+    if (what->counted && store_column_i64(st, at) != store_column_i64(st, at + 1)) {
         buf_addf(&rest, "%s_n is %lld, should be %lld", rest.len > 0 ? ", " : "",
                  (long long)store_column_i64(st, at), (long long)store_column_i64(st, at + 1));
     }
+    buf_addf(out, ": %s", buf_c(&rest));
+}
+
+/* "id 7 (spent 1300) is missing" */
+static void tell_one(struct buf *out, const struct difference_of *what, const char *word,
+                     struct store_statement *st) {
+    const struct flow_table *t = what->table;
+    AUTO_BUF rest = BUF_INIT(BUF_TEXT_MAX);
+    int at = tell_number(out, t, st);
+    for (size_t i = 0; i < t->schema.count; i++, at++) {
+        const struct column *c = &t->schema.columns[i];
+        const struct value v = value_at(st, at, c->type);
+        add_cell(is_key(t, i) ? out : &rest, c->name, &v);
+    }
+    if (rest.len > 0) {
+        buf_addf(out, " (%s)", buf_c(&rest));
+    }
+    buf_addf(out, " %s", word);
+}
+
+static void tell(struct buf *out, const struct difference_of *what, enum side side,
+                 struct store_statement *st) {
     if (side == SIDE_DIFFERING) {
-        buf_addf(out, ": %s", buf_c(&rest));
+        tell_both(out, what, st);
+    } else if (what->past) {
+        tell_one(out, what, "is new", st);
     } else {
-        const char *word = side == SIDE_EXTRA ? "is too much" : "is missing";
-        buf_addf(out, "%s%s%s %s", rest.len > 0 ? " (" : "", rest.len > 0 ? buf_c(&rest) : "",
-                 rest.len > 0 ? ")" : "", what->past ? "is new" : word);
+        tell_one(out, what, side == SIDE_EXTRA ? "is too much" : "is missing", st);
     }
 }
 
