@@ -17,6 +17,7 @@ static const struct fact_column step_columns[] = {{"way", "what", FACT_TEXT},
 
 struct mending {
     const struct invocation *call;
+    struct flow *flow;    /* as it was first read: the report names its tables */
     struct opened opened; /* for what comes after; the repair opens the store itself */
     struct audit audit;
     struct facts steps;
@@ -30,6 +31,7 @@ static void mending_release(struct mending *m) {
     opened_close(&m->opened);
     facts_release(&m->steps);
     repair_report_release(&m->report);
+    flow_free(m->flow);
 }
 
 static bool should_stop(void *context) {
@@ -54,6 +56,10 @@ static bool wants_rebuild(const struct audit *a) {
 
 static enum err_code look(struct mending *m, struct err *err) {
     audit_release(&m->audit);
+    if (m->flow == NULL) {
+        m->flow = m->opened.flow;
+        m->opened.flow = NULL;
+    }
     opened_close(&m->opened);
     enum err_code code = opened_open(&m->opened, m->call, m->call->arguments[0], STORE_READ, err);
     audit_init(&m->audit, &m->opened);

@@ -221,6 +221,17 @@ def test_not_beside_a_run_and_not_by_accident(plumb, place):
     assert plumb.run("audit", place, "--yes").code == 2 and plumb.run("audit", place, "--write-off").code == 2
 
 
+def test_a_plan_and_what_is_done_are_the_same_and_named_for_people(plumb, place):
+    by_hand(place, spoil(2) + "DELETE FROM _plumb_batches WHERE id = 6; INSERT INTO _plumb_marks VALUES ('gone', 77, 1, 1);"
+                              "INSERT INTO _plumb_ledger SELECT 88, 'gone', 1, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, '', 0; DELETE FROM orders WHERE id = 3;")
+    planned, plan = repair(plumb, place, code=3), plumb.run("audit", place, "--repair").stdout
+    assert "again  orders orders-0.jsonl, batch 2" in plan and "rebuilds the tables" in plan
+    done = plumb.run("audit", place, "--repair", "--yes")
+    assert done.code == 0 and "orders: 1 new, 90 rows" in done.stdout and "customers: " in done.stdout
+    assert all(step["text"] in done.stdout for step in planned["steps"]) and len(planned["steps"]) == 5
+    assert done.stdout.split("\n\n")[1] == plan.split("\n\n")[1]
+
+
 def test_retention_is_no_damage(plumb, place):
     (place / "flow.yaml").write_text((place / "flow.yaml").read_text() + "staging: {keep: 30d}\n")
     by_hand(place, "DELETE FROM _plumb_frames WHERE batch = 2")
