@@ -31,10 +31,10 @@ static const char *const counted[] = {"value", "rows", NULL};
     LEVELS, OPTION_STR(CONF, within, .doc = "One limit, of `severity`: later than this is late.",  \
                        .example = "1h")
 #define OVER(time)                                                                                 \
-    OPTION_DURATION(CONF, over_us, .name = "over", .def = time, .min = 1000000,                    \
+    OPTION_DURATION(CONF, over_us, .name = "over", .def = (time), .min = 1000000,                  \
                     .max = 31536000000000, .doc = "The time before now that is looked at.")
 #define MIN_ROWS(rows)                                                                             \
-    OPTION_INT(CONF, min_rows, .def = rows, .min = 1, .max = INT64_C(1000000000000),               \
+    OPTION_INT(CONF, min_rows, .def = (rows), .min = 1, .max = INT64_C(1000000000000),             \
                .doc = "Fewer than this in that time say nothing: the state stays as it was.")
 
 static const struct option heartbeat[] = {

@@ -77,11 +77,11 @@ struct check_kind_facts {
     const char *doc;     /* a paragraph: what is measured, from what */
     const char *subject; /* what the kind's key names: "a source", "TABLE.COLUMN" */
     const char *example; /* one line of YAML, as a member of `checks` */
-    enum check_unit unit;
-    const char *limit; /* the `error` limit when none is given; NULL: one must be given */
-    bool in_history;   /* `plumb alerts test` can tell how it was */
+    const char *limit;   /* the `error` limit when none is given; NULL: one must be given */
     const struct option *options;
     size_t option_count;
+    enum check_unit unit;
+    bool in_history; /* `plumb alerts test` can tell how it was */
 };
 extern const struct check_kind_facts check_kinds[CHECK_KINDS];
 

@@ -20,10 +20,11 @@
 #include "store/store.h"
 
 #define WATCH_CHECK_US_MAX INT64_C(30000000) /* one check's SQL; longer cannot be told */
-/* A check that took long is looked at again only after so many times as long: at most two per cent
- * of a processor for each. */
-#define WATCH_COST      50
-#define WATCH_OFFENDERS 10000 /* rows of `counts: rows` that are counted */
+/* A check that took long is looked at again only after so many times as long, times the number of
+ * checks, so that all together take at most two per cent of one processor; once an hour in any case. */
+#define WATCH_COST        50
+#define WATCH_REST_US_MAX CHECK_HOUR_US
+#define WATCH_OFFENDERS   10000 /* rows of `counts: rows` that are counted */
 
 struct watch_summary {
     int64_t fine, learning, pending, firing, unknown; /* checks */
