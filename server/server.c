@@ -41,6 +41,10 @@ static const struct route {
     {"/api/v1/ledger", 0, route_ledger},
     {"/api/v1/history", 0, route_history},
     {"/api/v1/coverage", 0, route_coverage},
+    {"/api/v1/alerts", 0, route_alerts},
+    {"/api/v1/checks", 0, route_checks},
+    {"/api/v1/silences", 0, route_silences},
+    {"/api/v1/notices", 0, route_notices},
     {"/api/v1/openapi.json", 0, route_openapi},
     {"/api/v1/changes", ROUTE_STREAM, NULL},
 };

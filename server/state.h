@@ -86,6 +86,10 @@ enum err_code route_rejects(struct request *r, struct reply *reply, struct err *
 enum err_code route_reject(struct request *r, struct reply *reply, struct err *err);
 enum err_code route_batches(struct request *r, struct reply *reply, struct err *err);
 enum err_code route_ledger(struct request *r, struct reply *reply, struct err *err);
+enum err_code route_alerts(struct request *r, struct reply *reply, struct err *err);
+enum err_code route_checks(struct request *r, struct reply *reply, struct err *err);
+enum err_code route_silences(struct request *r, struct reply *reply, struct err *err);
+enum err_code route_notices(struct request *r, struct reply *reply, struct err *err);
 enum err_code route_history(struct request *r, struct reply *reply, struct err *err);
 enum err_code route_coverage(struct request *r, struct reply *reply, struct err *err);
 enum err_code route_openapi(struct request *r, struct reply *reply, struct err *err);

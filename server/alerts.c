@@ -1,0 +1,101 @@
+/* How it works: each is one query over the tables that watch/ keeps; nothing is judged here. */
+#include "server/listing.h"
+
+enum err_code route_alerts(struct request *r, struct reply *reply, struct err *err) {
+    static const struct listing_column columns[] = {
+        {"id", LISTING_NUMBER},         {"check", LISTING_TEXT},
+        {"severity", LISTING_TEXT},     {"state", LISTING_TEXT},
+        {"root", LISTING_TEXT},         {"parent", LISTING_NUMBER},
+        {"summary", LISTING_TEXT},      {"detail", LISTING_TEXT},
+        {"value", LISTING_TEXT},        {"opened", LISTING_TIME},
+        {"changed", LISTING_TIME},      {"resolved", LISTING_TIME},
+        {"acknowledged", LISTING_TIME}, {"acknowledged_by", LISTING_TEXT},
+        {"note", LISTING_TEXT},         {"reminders", LISTING_NUMBER},
+        {"undelivered", LISTING_NUMBER}};
+    struct listing l = {
+        "SELECT a.id, a.check_name, a.severity, a.state, a.root, a.parent, a.summary, a.detail, "
+        "a.value_text, a.opened_us, a.changed_us, a.resolved_us, a.acknowledged_us, "
+        "a.acknowledged_by, a.note, a.reminders, (SELECT count(*) FROM _plumb_deliveries d WHERE "
+        "d.alert = a.id AND (d.state = 'failed' OR (d.state = 'pending' AND d.attempts > 0))) "
+        "FROM _plumb_alerts a WHERE a.id < ?1 AND (?2 IS NULL OR a.check_name = ?2) AND (?3 IS "
+        "NULL OR a.state = ?3 OR (?3 = 'open' AND a.state <> 'resolved')) ORDER BY a.id DESC LIMIT "
+        "?4",
+        columns,
+        ARRAY_COUNT(columns),
+        {{0}},
+        0};
+    int64_t limit = LISTING_ROWS;
+    int64_t before = INT64_MAX;
+    enum err_code code = request_number(r, "limit", 0, LISTING_ROWS_MAX, &limit, err);
+    if (code == ERR_NONE) {
+        code = request_number(r, "before", 0, INT64_MAX, &before, err);
+    }
+    if (code != ERR_NONE) {
+        return code;
+    }
+    listing_bind_number(&l, before);
+    listing_bind_text(&l, request_get(r, "check"));
+    listing_bind_text(&l, request_get(r, "state"));
+    listing_bind_number(&l, limit);
+    return listing_reply(&l, r, reply, err);
+}
+
+enum err_code route_checks(struct request *r, struct reply *reply, struct err *err) {
+    static const struct listing_column columns[] = {
+        {"check", LISTING_TEXT},    {"kind", LISTING_TEXT},  {"subject", LISTING_TEXT},
+        {"severity", LISTING_TEXT}, {"state", LISTING_TEXT}, {"value", LISTING_TEXT},
+        {"message", LISTING_TEXT},  {"since", LISTING_TIME}, {"evaluated", LISTING_TIME}};
+    struct listing l = {
+        "SELECT name, kind, subject, severity, state, value_text, message, state_since_us, "
+        "evaluated_us FROM _plumb_checks WHERE (?1 IS NULL OR state = ?1) ORDER BY name",
+        columns,
+        ARRAY_COUNT(columns),
+        {{0}},
+        0};
+    listing_bind_text(&l, request_get(r, "state"));
+    return listing_reply(&l, r, reply, err);
+}
+
+enum err_code route_silences(struct request *r, struct reply *reply, struct err *err) {
+    static const struct listing_column columns[] = {
+        {"id", LISTING_NUMBER},  {"matcher", LISTING_TEXT}, {"since", LISTING_TIME},
+        {"until", LISTING_TIME}, {"author", LISTING_TEXT},  {"reason", LISTING_TEXT},
+        {"ended", LISTING_TIME}};
+    struct listing l = {"SELECT id, matcher, since_us, until_us, author, reason, ended_us FROM "
+                        "_plumb_silences ORDER BY id DESC LIMIT ?1",
+                        columns,
+                        ARRAY_COUNT(columns),
+                        {{0}},
+                        0};
+    listing_bind_number(&l, LISTING_ROWS_MAX);
+    return listing_reply(&l, r, reply, err);
+}
+
+enum err_code route_notices(struct request *r, struct reply *reply, struct err *err) {
+    static const struct listing_column columns[] = {
+        {"id", LISTING_NUMBER},  {"alert", LISTING_NUMBER}, {"route", LISTING_TEXT},
+        {"event", LISTING_TEXT}, {"state", LISTING_TEXT},   {"attempts", LISTING_NUMBER},
+        {"next", LISTING_TIME},  {"error", LISTING_TEXT},   {"created", LISTING_TIME},
+        {"sent", LISTING_TIME}};
+    struct listing l = {"SELECT id, alert, route, event, state, attempts, next_us, last_error, "
+                        "created_us, sent_us FROM _plumb_deliveries WHERE id < ?1 AND (?2 IS NULL "
+                        "OR route = ?2) AND (?3 IS NULL OR state = ?3) ORDER BY id DESC LIMIT ?4",
+                        columns,
+                        ARRAY_COUNT(columns),
+                        {{0}},
+                        0};
+    int64_t limit = LISTING_ROWS;
+    int64_t before = INT64_MAX;
+    enum err_code code = request_number(r, "limit", 0, LISTING_ROWS_MAX, &limit, err);
+    if (code == ERR_NONE) {
+        code = request_number(r, "before", 0, INT64_MAX, &before, err);
+    }
+    if (code != ERR_NONE) {
+        return code;
+    }
+    listing_bind_number(&l, before);
+    listing_bind_text(&l, request_get(r, "route"));
+    listing_bind_text(&l, request_get(r, "state"));
+    listing_bind_number(&l, limit);
+    return listing_reply(&l, r, reply, err);
+}
