@@ -98,7 +98,8 @@ static enum err_code run_watched(struct live *live, const struct run_options *op
     const enum err_code code = engine_run(live->flow, options, summary, err);
     watching_stop(watching);
     telling_stop(telling);
-    if (options->once) {
+    const bool has_store = code != ERR_CONFIG && code != ERR_CORRUPT;
+    if (options->once && has_store) {
         watching_once(live->flow, &live->firing);
         telling_once(live->flow);
     }

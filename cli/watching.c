@@ -51,8 +51,9 @@ static bool is_needed(const struct flow *flow) {
     }
     struct store *s = NULL;
     struct err ignored = ERR_INIT; /* no store yet: nothing to look at */
+    /* Not to read: one that only reads and is the last to close leaves the log behind. */
     const bool needed =
-        store_open(flow, STORE_READ, &s, &ignored) == ERR_NONE && watch_is_needed(flow, s);
+        store_open(flow, STORE_NOTE, &s, &ignored) == ERR_NONE && watch_is_needed(flow, s);
     store_close(s);
     return needed;
 }
