@@ -33,7 +33,10 @@
 #define CHAIN_POLL_LAGGING_US ((int64_t)1000 * 1000) /* heads of those that could help */
 #define CHAIN_POLL_OTHERS_US  ((int64_t)5 * 1000000) /* heads of endpoints that are not in use */
 #define CHAIN_ROUND_US        ((int64_t)50 * 1000)   /* after all endpoints failed; doubled */
-#define CHAIN_STALE_ROUNDS    2                      /* when it is said not to be there any more */
+/* How long an answer about the head may take at first, within the option `timeout`: it is small, and one that
+ * got lost must not hold up what comes. Doubled with each failure in a row, for endpoints that are slow. */
+#define CHAIN_HEAD_TIMEOUT_US ((int64_t)4 * 1000000)
+#define CHAIN_STALE_ROUNDS    2  /* when it is said not to be there any more */
 #define CHAIN_HEAD_DROPS      10 /* times that new blocks could not be had, before it is a trouble */
 #define CHAIN_PROOF_ROUNDS                                                                         \
     12 /* of asking for receipts that never come (about a minute), before another proof is looked for */

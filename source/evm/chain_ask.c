@@ -205,6 +205,17 @@ static void fit_task(struct chain *c, struct task *t, const struct endpoint *e) 
     t->high = t->job->high;
 }
 
+static int64_t timeout_of(const struct chain *c, const struct task *t, const struct endpoint *e) {
+    int64_t us = CHAIN_HEAD_TIMEOUT_US;
+    if (t->job != NULL && t->job->kind == JOB_RANGE) {
+        return c->settings->timeout_us;
+    }
+    for (unsigned i = 0; i < e->failures && us < c->settings->timeout_us; i++) {
+        us *= 2;
+    }
+    return us < c->settings->timeout_us ? us : c->settings->timeout_us;
+}
+
 static bool send_task(struct chain *c, struct task *t, size_t endpoint, int64_t now_us) {
     struct endpoint *e = &c->pool.items[endpoint];
     fit_task(c, t, e);
@@ -220,7 +231,7 @@ static bool send_task(struct chain *c, struct task *t, size_t endpoint, int64_t 
     buf_adds(&b.text, calls > 1 ? "]" : "");
     struct err err = ERR_INIT;
     const uint64_t tag = c->tag_next;
-    const bool sent = c->wire->send(c->wire->context, e->url, &b.text, c->settings->timeout_us, tag,
+    const bool sent = c->wire->send(c->wire->context, e->url, &b.text, timeout_of(c, t, e), tag,
                                     &err) == ERR_NONE;
     buf_release(&b.text);
     if (!sent) {

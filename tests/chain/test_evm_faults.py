@@ -143,6 +143,27 @@ def test_an_endpoint_that_pruned_is_told_apart_from_one_that_did_not(plumb, tmp_
     assert nodes[0].counters["pruned"] > 0
 
 
+def test_an_answer_about_the_head_that_never_comes_is_not_waited_for_long(plumb, tmp_path):
+    """With a timeout of a minute: what the head is, and what new blocks hold, is asked again after a few seconds."""
+    chain = plain_chain(head=300)
+    with HostileNode(chain, stall_seconds=60) as node:
+        place = Place(plumb, tmp_path / "flow", [node.url], timeout="60s")
+        process = place.start()
+        lost = []
+
+        def is_done():
+            if not lost and place.high() == 300:
+                lost.append(node.faults.update(stall=1.0))
+                node.budget["stall"] = 1
+                chain.grow(1000)
+            return lost and place.high() == chain.last
+
+        node.budget["stall"] = 0
+        place.run_until(is_done, process=process)
+        assert node.counters["stall"] == 1
+        place.check(chain)
+
+
 def test_a_lagging_endpoint_beside_a_good_one(plumb, tmp_path):
     chain = plain_chain(**FORKS)
     run(plumb, tmp_path, chain, HostileNode(chain, lag=30), HostileNode(chain))
