@@ -65,7 +65,7 @@ def test_a_fifth_of_all_calls_fails_and_only_these_are_asked_again(plumb, tmp_pa
 def test_a_busy_block_whose_logs_are_of_another_fork_is_asked_again(plumb, tmp_path):
     """Twenty wrong logs are one reason to ask again, not twenty: else the block would soon pass as one that was asked often."""
     chain = Chain(plain_logs(600, 100, 400, seed=1, busiest=40), first=90, last=405, head=405)
-    node = HostileNode(chain, foreign_logs=0.8)
+    node = HostileNode(chain, foreign_logs=0.4)
     run(plumb, tmp_path, chain, node)
     assert node.counters["foreign_logs"] > 3
 
