@@ -186,6 +186,7 @@ static void emit(enum log_level level, const char *at, struct str values) {
     write_all(line.text, line.used + 1);
 }
 
+PRINTF_LIKE(2, 0)
 static struct str format(char out[LOG_LINE_BYTES], const char *fmt, va_list args) {
     const int wanted = vsnprintf(out, LOG_LINE_BYTES, fmt, args);
     const size_t len = wanted < 0 ? 0 : (size_t)wanted;

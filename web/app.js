@@ -43,7 +43,7 @@ export const query = (values) => {
 };
 
 // ---- what all pages share ----
-export const state = { flow: null, status: null, health: null, history: null, lost: null };
+export const state = { flow: null, status: null, health: null, history: null, alerts: null, lost: null };
 let polls = 0;
 let shownPage = null;
 let asksToken = false;
@@ -67,13 +67,15 @@ function chrome() {
   const pulse = document.getElementById("pulse");
   const problems = state.health?.problems ?? 0;
   const troubles = (state.status?.troubles.length ?? 0) + (state.status?.transforms.filter((t) => t.attempts > 0).length ?? 0);
+  const firing = (state.alerts ?? []).filter((a) => a.state === "firing" && !a.parent);
   document.getElementById("flow-name").textContent = state.flow?.flow ?? "plumb";
-  document.title = (problems ? `(${problems}) ` : "") + (state.flow?.flow ?? "plumb");
+  document.title = (problems + firing.length ? `(${problems + firing.length}) ` : "") + (state.flow?.flow ?? "plumb");
   if (state.lost) {
     pulse.replaceChildren(h("span", { class: "pill bad" }, "no answer"));
     return;
   }
   const word = !state.health ? null : problems ? h("a", { class: "pill bad", href: "#/" }, problems === 1 ? "1 problem" : `${problems} problems`)
+    : firing.length ? h("a", { class: "pill " + (firing.some((a) => a.severity === "error") ? "bad" : "warn"), href: "#/alerts" }, firing.length === 1 ? "1 alert" : `${firing.length} alerts`)
     : troubles ? h("a", { class: "pill warn", href: "#/" }, troubles === 1 ? "1 trouble" : `${troubles} troubles`)
     : h("span", { class: "pill good" }, "well");
   const last = state.health?.last_commit ? `committed ${ago(state.health.last_commit)}` : "no commit yet";
@@ -117,7 +119,8 @@ async function poll() {
     const first = !state.flow;
     if (first || polls % 30 === 0) state.flow = await ask("/api/v1/flow");
     if (polls % HISTORY_EVERY === 0) state.history = await ask("/api/v1/history?minutes=5");
-    const [status, health] = await Promise.all([ask("/api/v1/status"), ask("/health")]);
+    const [status, health, alerts] = await Promise.all([ask("/api/v1/status"), ask("/health"), ask("/api/v1/alerts?state=open")]);
+    state.alerts = alerts;
     Object.assign(state, { status, health, lost: null });
     polls++;
     chrome();

@@ -10,7 +10,7 @@ from conftest import ROOT
 from serving import FLOW, HOSTILE, Server, data, serve_fixture  # pylint: disable=unused-import # a fixture
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here (Debian's chromium): the dashboard is not looked at")
-PAGES = ["#/", "#/source/events", "#/transform/events", "#/transform/totals", "#/tables", "#/table/events", "#/table/totals", "#/rejects", "#/rejects/1", "#/history", "#/coverage", "#/nothing"]
+PAGES = ["#/", "#/source/events", "#/transform/events", "#/transform/totals", "#/tables", "#/table/events", "#/table/totals", "#/alerts", "#/rejects", "#/rejects/1", "#/history", "#/coverage", "#/nothing"]
 
 
 @pytest.fixture(name="browser", scope="module")
@@ -163,6 +163,30 @@ def test_a_trouble_is_on_the_first_page(browser, plumb, make_flow):
         page.go(f"{server.url}/#/transform/totals")
         page.wait("document.body.innerText.includes('its input is kept')")
         assert "does not fit 64 bits" in page.text()
+    finally:
+        assert server.stop() == 0
+
+
+def test_an_alert_is_told_on_every_page_and_its_text_stays_text(browser, plumb, make_flow):
+    hostile = "<img src=x onerror=document.title='owned'>"
+    checks = ("checks:\n  every: 1s\n  named: {sql: \"SELECT id, name FROM events WHERE name LIKE '%<%'\", counts: rows}\n"
+              "  arrive: {heartbeat: sources.events, within: 1h}\n")
+    flow = make_flow({"flow.yaml": FLOW + checks, "data/a.jsonl": f'{{"id": 1, "name": "{hostile}", "kind": "a"}}\n'}, name="alerting")
+    server = Server(plumb, flow)
+    try:
+        page = open_page(browser, server, "")
+        page.wait("document.querySelector('#pulse a.pill.bad')?.textContent === '1 alert'")
+        page.evaluate("location.hash = '#/alerts'")
+        page.wait("document.querySelectorAll('main table').length === 2")
+        text = page.text()
+        listed = json.loads(plumb.ok("alerts", flow, "--json", cwd=flow).stdout)
+        assert listed["alerts"][0]["summary"] in text and "onerror" in text
+        assert {c["check"] for c in listed["checks"]} == {"named", "arrive"} and "heartbeat" in text
+        assert page.evaluate("document.title") != "owned" and page.problems == []
+        answer = server.json("/api/v1/alerts?state=open")
+        assert answer[0]["check"] == "named" and server.json("/api/v1/alerts?state=resolved") == []
+        assert [c["check"] for c in server.json("/api/v1/checks?state=error")] == ["named"]
+        assert server.json("/api/v1/silences") == [] and server.json("/api/v1/notices") == []
     finally:
         assert server.stop() == 0
 
