@@ -179,6 +179,7 @@ static void limits(struct docs *d) {
 static void care(struct docs *d) {
     static const char *const lines[][2] = {
         {"plumb status", "how far everything is, and what is wrong now"},
+        {"plumb alerts", "what fires, who is on it, what could not be told"},
         {"plumb rejects", "what was set aside, and why"},
         {"plumb trace", "where a row came from, and what depends on it"},
         {"plumb audit", "proves that every record is accounted for"},
@@ -253,10 +254,12 @@ static void frame(const struct docs *d, struct buf *html) {
 }
 
 static void navigation(struct docs *d) {
-    buf_adds(&d->page.html,
+    const bool watched = d->flow->check_count > 0;
+    buf_addf(&d->page.html,
              "<nav><a href=\"#promises\">What holds</a><a href=\"#sources\">Sources</a><a "
-             "href=\"#tables\">Tables</a><a href=\"#transforms\">Transforms</a><a "
-             "href=\"#limits\">Limits</a><a href=\"#care\">When something seems wrong</a></nav>\n");
+             "href=\"#tables\">Tables</a><a href=\"#transforms\">Transforms</a>%s<a "
+             "href=\"#limits\">Limits</a><a href=\"#care\">When something seems wrong</a></nav>\n",
+             watched ? "<a href=\"#checks\">What is watched</a>" : "");
 }
 
 enum err_code docs_flow(const struct flow *flow, struct buf *md, struct buf *html,
@@ -285,6 +288,8 @@ enum err_code docs_flow(const struct flow *flow, struct buf *md, struct buf *htm
     for (size_t i = 0; i < flow->transform_count; i++) {
         docs_transform(&d, &flow->transforms[i]);
     }
+    docs_checks(&d);
+    docs_alerts(&d);
     limits(&d);
     care(&d);
     buf_addstr(md, buf_str(&d.page.md));

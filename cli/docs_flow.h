@@ -29,4 +29,8 @@ void docs_source(struct docs *d, const struct flow_source *s);
 void docs_table(struct docs *d, const struct flow_table *t);
 void docs_transform(struct docs *d, const struct flow_transform *t);
 
+/* ---- docs_checks.c: nothing where the flow has none ---- */
+void docs_checks(struct docs *d);
+void docs_alerts(struct docs *d);
+
 #endif

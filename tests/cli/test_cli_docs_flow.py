@@ -180,6 +180,30 @@ transforms:
     assert "a number from the environment" in page and "78" not in page and page.count("It stops") == 3
 
 
+def test_what_is_watched_and_who_is_told(plumb, tmp_path, make_flow):
+    text = """\
+flow: l
+sources:
+  s: {type: file, path: x.jsonl, columns: {id: int64}}
+tables:
+  t: {key: [id], columns: {id: int64}}
+transforms:
+  t: {from: sources.s, into: t, sql: SELECT id FROM batch}
+checks:
+  late: {heartbeat: s, warn: 1h, error: 6h, description: "Call | <them>."}
+  few: {rejects: s, max: "${MOST:-1%}"}
+alerts:
+  routes:
+    team: {type: slack, url: "${HOOK:-https://hooks.example/secret}", severity: error}
+"""
+    plumb.ok("docs", make_flow({"flow.yaml": text}), "--out", tmp_path / "pages", env={"MOST": "7%"})
+    md, html = ((tmp_path / "pages" / name).read_text() for name in ("l.md", "l.html"))
+    assert "| `late` | `s` | 1 h | 6 h |" in md and "Call" in md and "7 %" not in md and "(from the environment)" in md
+    assert "| `team` | slack | errors |" in md and "secret" not in md + html and "hooks.example" not in md + html
+    reader = read(html)
+    assert {"checks", "alerts"} <= set(reader.ids) and "Call | <them>." in "".join(reader.text)
+
+
 def test_reference_tables_stand_before_what_reads_them(plumb, tmp_path, make_flow):
     md, html = documented(plumb, make_flow({"flow.yaml": HOSTILE}), tmp_path, env=SECRETS)
     check_picture(read(html), nodes=8, links=7)
