@@ -169,15 +169,17 @@ void output_ago(int64_t then_us, int64_t now_us, char out[OUTPUT_NUMBER_BYTES]) 
     int64_t seconds = 0;
     const bool overflow = __builtin_sub_overflow(now_us, then_us, &seconds);
     seconds /= 1000000;
-    if (overflow || seconds < -1) {
-        (void)snprintf(out, OUTPUT_NUMBER_BYTES, "in the future");
+    if (overflow) {
+        (void)snprintf(out, OUTPUT_NUMBER_BYTES, "long ago or to come");
         return;
     }
+    const bool is_ahead = seconds < -1;
+    seconds = is_ahead ? -seconds : seconds;
     for (size_t i = 0; i < ARRAY_COUNT(units); i++) {
         /* Two units of a kind before it is used: 90 s say more than 1 m. */
         if (seconds >= units[i].seconds * 2 || (i + 1 == ARRAY_COUNT(units) && seconds >= 1)) {
-            (void)snprintf(out, OUTPUT_NUMBER_BYTES, "%" PRId64 " %s ago",
-                           seconds / units[i].seconds, units[i].name);
+            (void)snprintf(out, OUTPUT_NUMBER_BYTES, "%s%" PRId64 " %s%s", is_ahead ? "in " : "",
+                           seconds / units[i].seconds, units[i].name, is_ahead ? "" : " ago");
             return;
         }
     }

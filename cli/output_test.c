@@ -76,10 +76,9 @@ static void ago_uses_a_unit_once_two_of_it_have_passed(void **state) {
     static const struct {
         int64_t seconds;
         const char *text;
-    } cases[] = {{0, "just now"},      {1, "1 s ago"},      {119, "119 s ago"},
-                 {120, "2 m ago"},     {7199, "119 m ago"}, {7200, "2 h ago"},
-                 {172799, "47 h ago"}, {172800, "2 d ago"}, {-1, "just now"},
-                 {-2, "in the future"}};
+    } cases[] = {{0, "just now"},     {1, "1 s ago"},    {119, "119 s ago"},   {120, "2 m ago"},
+                 {7199, "119 m ago"}, {7200, "2 h ago"}, {172799, "47 h ago"}, {172800, "2 d ago"},
+                 {-1, "just now"},    {-2, "in 2 s"},    {-7200, "in 2 h"}};
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         char out[OUTPUT_NUMBER_BYTES];
         output_ago(1000000000, 1000000000 + cases[i].seconds * 1000000, out);
@@ -87,7 +86,7 @@ static void ago_uses_a_unit_once_two_of_it_have_passed(void **state) {
     }
     char out[OUTPUT_NUMBER_BYTES];
     output_ago(INT64_MIN, INT64_MAX, out);
-    assert_string_equal(out, "in the future");
+    assert_string_equal(out, "long ago or to come");
 }
 
 static void counts_have_a_plural(void **state) {
