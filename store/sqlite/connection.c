@@ -44,8 +44,10 @@ bool store_is_aside(enum store_mode mode) {
 static enum err_code store_locate(const struct flow *flow, char **out, struct err *err) {
     struct str url = str_of(flow->store);
     if (!str_starts_with(url, STR("sqlite:"))) {
+        /* Not the whole address: there may be a password in it. */
         node_error(flow->store_node, err,
-                   "store '%.*s' is not supported: this build knows sqlite:FILE", STR_FMT(url));
+                   "store %.*s: not yet: this plumb keeps its store in SQLite; write sqlite:%s.db",
+                   (int)strcspn(flow->store, ":"), flow->store, flow->name);
         err->code = ERR_CONFIG;
         return ERR_CONFIG;
     }
