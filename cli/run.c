@@ -8,6 +8,7 @@
 #include "cli/changes.h"
 #include "cli/commands.h"
 #include "cli/logging.h"
+#include "cli/otlp.h"
 #include "cli/output.h"
 #include "cli/reload.h"
 #include "cli/serve.h"
@@ -23,6 +24,7 @@ static const struct command_option run_options[] = {
     {"token-file", "FILE", "Who asks must know this file's first line (or $PLUMB_TOKEN)."},
     {"log-format", "FORMAT", "Log lines as logfmt or json."},
     {"log-level", "LEVEL", "The least that is logged: debug, info, warn, error or off."},
+    {"otlp", "URL", "Send traces and metrics there (OTLP over HTTP, as http://127.0.0.1:4318)."},
     {"json", NULL, "At the end, a summary as JSON."},
     {NULL, NULL, NULL}};
 
@@ -34,6 +36,7 @@ struct live {
     struct flow *flow;
     struct flow *next;
     struct server *server; /* NULL without --listen */
+    struct otlp *otlp;     /* NULL without --otlp */
     int64_t firing;        /* checks that are not as they should be, after --once */
 };
 
@@ -75,6 +78,11 @@ static void turned(void *context, int64_t duration_us) {
     if (live->server != NULL) {
         server_turned(live->server, duration_us);
     }
+}
+
+static void traced(void *context, const struct turn_facts *facts) {
+    const struct live *live = context;
+    otlp_turn(live->otlp, live->flow, facts);
 }
 
 static void serve(const struct live *live) {
@@ -230,6 +238,7 @@ static int print_json(const char *flow, const struct run_summary *s, int64_t fir
 
 static void free_live(struct live *live) {
     server_stop(live->server);
+    otlp_stop(live->otlp);
     flow_free(live->flow);
 }
 
@@ -270,6 +279,10 @@ static int run_flow(const struct invocation *call, const struct run_options *giv
     if (serve_start(call, live.flow, &live.server, &err) != ERR_NONE) {
         return command_failed(&err);
     }
+    if (otlp_start(call, &live.otlp, &err) != ERR_NONE) {
+        return command_failed(&err);
+    }
+    options.traced = live.otlp != NULL ? traced : NULL;
     AUTO_OUTPUT out;
     output_init(&out);
     const bool shows_progress = !json && out.columns > 0 && isatty(STDERR_FILENO) == 1;
@@ -321,7 +334,7 @@ static int run_run(const struct invocation *call) {
 const struct command command_run = {
     .name = "run",
     .usage = "FLOW [--once] [--listen HOST:PORT] [--token-file FILE] [--log-format FORMAT]\n"
-             "                   [--log-level LEVEL] [--json]",
+             "                   [--log-level LEVEL] [--otlp URL] [--json]",
     .summary = "extract, transform and load; until stopped, or --once",
     .doc =
         "Goes on where the last run ended, whatever ended it. SIGTERM or Ctrl-C ends it after\n"

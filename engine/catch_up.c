@@ -188,6 +188,7 @@ enum err_code catch_up(struct run *r, bool *worked, struct err *err) {
     if (code != ERR_NONE) {
         return code;
     }
+    facts_begin(r);
     r->turn_rejected = 0;
     int64_t batches = 0;
     const int64_t lost[] = {r->summary->lost_batches, r->summary->lost_rows};
@@ -197,11 +198,13 @@ enum err_code catch_up(struct run *r, bool *worked, struct err *err) {
     }
     if (code != ERR_NONE) {
         store_rollback(r->store);
+        facts_end(r, code);
         r->summary->lost_batches = lost[0];
         r->summary->lost_rows = lost[1];
         return code;
     }
     code = store_commit(r->store, err);
+    facts_end(r, code);
     if (code == ERR_NONE) {
         r->summary->replayed_batches += batches;
         r->summary->turns++;

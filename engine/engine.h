@@ -38,6 +38,23 @@ struct run_summary {
     int64_t mostly_rejected, mostly_rows;
 };
 
+/* What a turn did, for telemetry. Times: started_us wall clock. */
+#define TURN_STEPS_MAX 256
+struct turn_step {
+    const char *source; /* a batch was taken from it, or NULL */
+    const char *stage;  /* a transform was at work, or NULL */
+    int64_t batch;      /* of the store; 0: of no one batch, or none was staged */
+    int64_t started_us, duration_us;
+    int64_t records, rejected; /* of a source's batch */
+    enum err_code code;        /* of a stage that failed alone */
+};
+struct turn_facts {
+    int64_t started_us, duration_us;
+    enum err_code code; /* not ERR_NONE: nothing was committed */
+    const struct turn_step *steps;
+    size_t step_count, steps_left_out;
+};
+
 struct run_options {
     bool once;          /* drain what is there and return */
     bool staged;        /* apply what is staged, as it is: sources are not asked (with `once`) */
@@ -54,6 +71,9 @@ struct run_options {
     void (*progress)(void *context, const struct run_summary *so_far);
     /* Called after each commit of batches with what their turn took. May be NULL. */
     void (*turned)(void *context, int64_t duration_us);
+    /* Called after each turn, committed or not, with what was done in it; the facts are good until
+     * it returns. On the engine's thread: it must not wait. May be NULL. */
+    void (*traced)(void *context, const struct turn_facts *facts);
     void *context;
 };
 

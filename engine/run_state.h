@@ -50,8 +50,11 @@ struct run {
     bool more_cascade;         /* a derive took only part of its queue */
     int64_t started_us;
     int64_t progress_us;
-    int64_t batch_before; /* the newest staged batch when the run began */
-    int64_t limits_us;    /* when the store was last asked about limits that are reached */
+    int64_t batch_before;    /* the newest staged batch when the run began */
+    struct turn_facts facts; /* of the present turn */
+    struct turn_step steps[TURN_STEPS_MAX];
+    int64_t facts_began_us; /* monotonic */
+    int64_t limits_us;      /* when the store was last asked about limits that are reached */
 };
 
 /* ---- run.c ---- */
@@ -65,6 +68,11 @@ MUST_CHECK enum err_code run_loop(struct run *r, struct err *err);
 MUST_CHECK enum err_code run_verdict(struct run *r, struct err *err);
 void run_report(struct run *r, bool last);
 void run_close(struct run *r);
+
+/* ---- turn_facts.c ---- */
+void facts_begin(struct run *r);
+void facts_step(struct run *r, const struct turn_step *step);
+void facts_end(struct run *r, enum err_code code);
 
 /* ---- turn.c ---- */
 /* Packages that commit together. They are held until then: a turn that fails is done again from

@@ -68,14 +68,15 @@ typedef enum err_code (*stage_work)(struct run *r, size_t index, const void *inp
                                     struct err *err);
 
 /* ERR_NONE when the work is done or the stage was put aside; anything else fails the turn. */
-static enum err_code stage_run(struct run *r, size_t index, stage_work work, const void *input,
-                               struct err *err) {
+static enum err_code stage_try(struct run *r, size_t index, stage_work work, const void *input,
+                               enum err_code *outcome, struct err *err) {
     enum err_code code = store_savepoint(r->store, err);
     if (code != ERR_NONE) {
         return code;
     }
     struct err why = ERR_INIT;
     code = work(r, index, input, &why);
+    *outcome = code;
     if (code == ERR_NONE) {
         code = store_release(r->store, err);
         return code == ERR_NONE ? stage_worked(r, index, err) : code;
@@ -87,6 +88,19 @@ static enum err_code stage_run(struct run *r, size_t index, stage_work work, con
     }
     code = store_undo(r->store, err);
     return code == ERR_NONE ? stage_failed(r, index, &why, err) : code;
+}
+
+static enum err_code stage_run(struct run *r, size_t index, stage_work work, const void *input,
+                               struct err *err) {
+    const struct turn_input *in = input;
+    struct turn_step step = {.stage = r->flow->transforms[index].name,
+                             .batch = in != NULL ? in->batch->id : 0,
+                             .started_us = clock_now_us()};
+    const int64_t began = clock_monotonic_us();
+    const enum err_code code = stage_try(r, index, work, input, &step.code, err);
+    step.duration_us = clock_monotonic_us() - began;
+    facts_step(r, &step);
+    return code;
 }
 
 static enum err_code apply_map(struct run *r, size_t index, const void *input, struct err *err) {
@@ -254,8 +268,17 @@ static enum err_code stage_batch(struct run *r, struct package *p, struct store_
 static enum err_code apply_package(struct run *r, struct package *p, struct err *err) {
     struct store_batch info = {.id = 0};
     bool done = false;
+    const int64_t now = clock_now_us();
     enum err_code code = stage_batch(r, p, &info, &done, err);
     p->batch_id = info.id;
+    if (code == ERR_NONE && !done && info.id > 0) {
+        facts_step(r, &(struct turn_step){.source = p->source->name,
+                                          .batch = info.id,
+                                          .started_us = p->asked_us,
+                                          .duration_us = now > p->asked_us ? now - p->asked_us : 0,
+                                          .records = (int64_t)p->out.batch.count,
+                                          .rejected = (int64_t)p->decoded.rejects.count});
+    }
     if (code == ERR_NONE && !done && info.id > 0) {
         struct turn_input in = {p->source, &info, &p->decoded};
         code = store_streams_set(r->store, p->source, info.id, &p->decoded, err);
@@ -347,7 +370,9 @@ enum err_code turn_packages(struct run *r, struct turn_group *g, struct err *err
     for (int64_t attempt = 1;; attempt++) {
         err_clear(err);
         const int64_t started = clock_monotonic_us();
+        facts_begin(r);
         enum err_code code = turn_once(r, g, attempt == 1, err);
+        facts_end(r, code);
         if (code == ERR_NONE) {
             if (r->options.turned != NULL) {
                 r->options.turned(r->options.context, clock_monotonic_us() - started);
@@ -409,11 +434,14 @@ enum err_code turn_cascade(struct run *r, bool *worked, struct err *err) {
     if (code != ERR_NONE) {
         return code;
     }
+    facts_begin(r);
     code = turn_followers(r, err);
     if (code == ERR_NONE) {
         r->summary->turns++;
-        return store_commit(r->store, err);
+        code = store_commit(r->store, err);
+    } else {
+        store_rollback(r->store);
     }
-    store_rollback(r->store);
+    facts_end(r, code);
     return code;
 }
