@@ -38,7 +38,7 @@ void output_number(int64_t n, char out[OUTPUT_NUMBER_BYTES]);
 void output_bytes(int64_t n, char out[OUTPUT_NUMBER_BYTES]);
 /* "850 us", "12.3 ms", "4.1 s", "3 m 20 s" */
 void output_duration(int64_t us, char out[OUTPUT_NUMBER_BYTES]);
-/* "just now", "5 s ago", "3 m ago", "2 h ago", "4 d ago", and "in the future" */
+/* "just now", "5 s ago", "3 m ago", "2 h ago", "4 d ago"; "in 5 s" of what is to come */
 void output_ago(int64_t then_us, int64_t now_us, char out[OUTPUT_NUMBER_BYTES]);
 /* "1 source", "2 sources" into out */
 void output_count(struct buf *out, size_t n, const char *one);
