@@ -131,10 +131,13 @@ void sql_set_excluded(struct buf *out, const struct flow_table *t) {
 
 /* The constraint that failed is one of a temporary table of ours; the user knows the key. */
 void sql_explain(const struct flow_transform *def, struct err *err) {
-    static const char null_key[] = "NOT NULL constraint failed: _plumb_";
+    static const char null_key[] = "NOT NULL constraint failed: ";
     static const char same_key[] = "UNIQUE constraint failed: _plumb_";
     const char *null = strstr(err->message, null_key);
-    if (null != NULL) {
+    const char *table = null != NULL ? null + strlen(null_key) : "";
+    const size_t len = strlen(def->into->name);
+    const bool is_target = strncmp(table, def->into->name, len) == 0 && table[len] == '.';
+    if (is_target || strncmp(table, "_plumb_", strlen("_plumb_")) == 0) {
         const char *dot = strrchr(null, '.');
         char column[FLOW_NAME_BYTES_MAX + 1];
         (void)snprintf(column, sizeof(column), "%s", dot != NULL ? dot + 1 : "a column");

@@ -36,7 +36,8 @@ def edit(shop, *changes, more=""):
     for old, new in changes:
         assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times"
         text = text.replace(old, new)
-    path.write_text(text + more, encoding="utf-8")
+    transforms, checks = text.split("\nchecks:")
+    path.write_text(f"{transforms}{more}\nchecks:{checks}", encoding="utf-8")
 
 
 def planned(plumb, shop, code):

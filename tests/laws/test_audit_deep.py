@@ -1,6 +1,7 @@
 """audit --deep: everything is made again beside the store and compared, and the transform at fault is named. That it finds a
 hand's changes, one by one, is shown in tests/cli/test_cli_audit.py."""
 import json
+import re
 import sqlite3
 import time
 
@@ -76,7 +77,8 @@ def test_a_derive_that_forgets_keys_is_named_with_the_table_its_on_is_blind_for(
     code, tables, findings = deep(plumb, place)
     assert code == 3 and [(one["check"], one["where"]) for one in findings] == [("evaluated", "vips")]
     assert "'vips' forgets keys: its `on` does not map a change of people" in findings[0]["message"]
-    assert "customer c1: name is n1, should be another" in findings[0]["message"] and tables["vips"]["differing"] == 1
+    # Which source came first is not ours to say: before the people, a customer has no name.
+    assert re.search("customer c1: name is (n1|null), should be another", findings[0]["message"]) and tables["vips"]["differing"] == 1
 
 
 def test_what_follows_a_correction_by_hand_is_not_blamed_for_it(plumb, make_flow):
