@@ -13,7 +13,8 @@ static const char *const severities[] = {"warn", "error", NULL};
                         .max = 60000000, .flags = OPTION_ADVANCED,                                 \
                         .doc = "A notice that took longer was not delivered, and is tried again.")
 #define URL(text, sample)                                                                          \
-    OPTION_STR(CONF, url, .flags = OPTION_REQUIRED | OPTION_SECRET, .doc = text, .example = sample)
+    OPTION_STR(CONF, url, .flags = OPTION_REQUIRED | OPTION_SECRET, .doc = (text),                 \
+               .example = (sample))
 #define HEADERS                                                                                    \
     OPTION_NODE(CONF, headers, .doc = "A map of header lines to send along, such as Authorization.")
 

@@ -382,7 +382,7 @@ static enum err_code ping(struct notify *n, int64_t now_us, struct err *err) {
         code = http_call_done(call) ? http_call_result(call, &answer, &problem)
                                     : err_set(&problem, ERR_UNAVAILABLE, "no answer");
     }
-    if (code == ERR_NONE && (answer->status < 200 || answer->status >= 300)) {
+    if (code == ERR_NONE && answer != NULL && (answer->status < 200 || answer->status >= 300)) {
         code = err_set(&problem, ERR_UNAVAILABLE, "the answer was %d", answer->status);
     }
     if (code != ERR_NONE && !n->ping_failed) {

@@ -49,7 +49,7 @@ static enum err_code spawn(const char *const *words, size_t count, int input, pi
     }
     mem_free(argv);
     return rc == 0 ? ERR_NONE
-                   : err_set(err, ERR_UNAVAILABLE, "cannot run '%s': %s", words[0], strerror(rc));
+                   : err_set_errno(err, ERR_UNAVAILABLE, rc, "cannot run '%s'", words[0]);
 }
 
 /* Writes what the pipe takes now. False when there is no more to write. */
@@ -107,7 +107,7 @@ enum err_code program_run(const char *const *words, size_t count, struct str inp
     int ends[2];
     pid_t pid = 0;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
-        return err_set(err, ERR_LIMIT, "cannot make a pair of sockets: %s", strerror(errno));
+        return err_set_errno(err, ERR_LIMIT, errno, "cannot make a pair of sockets");
     }
     enum err_code code = spawn(words, count, ends[0], &pid, err);
     (void)close(ends[0]);
