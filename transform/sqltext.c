@@ -138,7 +138,7 @@ void sql_explain(const struct flow_transform *def, struct err *err) {
     const size_t len = strlen(def->into->name);
     const bool is_target = strncmp(table, def->into->name, len) == 0 && table[len] == '.';
     if (is_target || strncmp(table, "_plumb_", strlen("_plumb_")) == 0) {
-        const char *dot = strrchr(null, '.');
+        const char *dot = strrchr(table, '.');
         char column[FLOW_NAME_BYTES_MAX + 1];
         (void)snprintf(column, sizeof(column), "%s", dot != NULL ? dot + 1 : "a column");
         err_set(
