@@ -29,7 +29,8 @@ static void write_row(struct store_statement *st, struct buf *out, struct str *c
         json_key(&w, name);
         if (store_column_is_null(st, i)) {
             json_null(&w);
-        } else if (str_is_utf8(value) && memchr(value.ptr, 0, value.len) == NULL) {
+        } else if (value.len == 0 ||
+                   (str_is_utf8(value) && memchr(value.ptr, 0, value.len) == NULL)) {
             json_str(&w, value);
         } else {
             AUTO_BUF hex = BUF_INIT(BUF_TEXT_MAX);
