@@ -24,12 +24,9 @@ enum err_code route_alerts(struct request *r, struct reply *reply, struct err *e
         ARRAY_COUNT(columns),
         {{0}},
         0};
-    int64_t limit = LISTING_ROWS;
-    int64_t before = INT64_MAX;
-    enum err_code code = request_number(r, "limit", 0, LISTING_ROWS_MAX, &limit, err);
-    if (code == ERR_NONE) {
-        code = request_number(r, "before", 0, INT64_MAX, &before, err);
-    }
+    int64_t limit = 0;
+    int64_t before = 0;
+    enum err_code code = listing_page(r, &limit, &before, err);
     if (code != ERR_NONE) {
         return code;
     }
@@ -84,12 +81,9 @@ enum err_code route_notices(struct request *r, struct reply *reply, struct err *
                         ARRAY_COUNT(columns),
                         {{0}},
                         0};
-    int64_t limit = LISTING_ROWS;
-    int64_t before = INT64_MAX;
-    enum err_code code = request_number(r, "limit", 0, LISTING_ROWS_MAX, &limit, err);
-    if (code == ERR_NONE) {
-        code = request_number(r, "before", 0, INT64_MAX, &before, err);
-    }
+    int64_t limit = 0;
+    int64_t before = 0;
+    enum err_code code = listing_page(r, &limit, &before, err);
     if (code != ERR_NONE) {
         return code;
     }

@@ -10,15 +10,6 @@
 #define HISTORY_ROWS_MAX    50000 /* batches or ledger lines looked at */
 #define COVERAGE_ROWS_MAX   20000
 
-/* limit= and before=, which every newest-first list has. */
-static enum err_code page(const struct request *r, int64_t *limit, int64_t *before,
-                          struct err *err) {
-    *limit = LISTING_ROWS;
-    *before = INT64_MAX;
-    enum err_code code = request_number(r, "limit", 0, LISTING_ROWS_MAX, limit, err);
-    return code == ERR_NONE ? request_number(r, "before", 0, INT64_MAX, before, err) : code;
-}
-
 enum err_code route_batches(struct request *r, struct reply *reply, struct err *err) {
     static const struct listing_column columns[] = {
         {"id", LISTING_NUMBER},           {"source", LISTING_TEXT},
@@ -38,7 +29,7 @@ enum err_code route_batches(struct request *r, struct reply *reply, struct err *
         0};
     int64_t limit = 0;
     int64_t before = 0;
-    enum err_code code = page(r, &limit, &before, err);
+    enum err_code code = listing_page(r, &limit, &before, err);
     if (code != ERR_NONE) {
         return code;
     }
@@ -70,7 +61,7 @@ enum err_code route_ledger(struct request *r, struct reply *reply, struct err *e
         0};
     int64_t limit = 0;
     int64_t before = 0;
-    enum err_code code = page(r, &limit, &before, err);
+    enum err_code code = listing_page(r, &limit, &before, err);
     if (code != ERR_NONE) {
         return code;
     }

@@ -11,6 +11,14 @@ void listing_bind_text(struct listing *l, struct str text) {
     l->bindings[l->binding_count++] = (struct listing_binding){.text = text};
 }
 
+enum err_code listing_page(const struct request *r, int64_t *limit, int64_t *before,
+                           struct err *err) {
+    *limit = LISTING_ROWS;
+    *before = INT64_MAX;
+    enum err_code code = request_number(r, "limit", 0, LISTING_ROWS_MAX, limit, err);
+    return code == ERR_NONE ? request_number(r, "before", 0, INT64_MAX, before, err) : code;
+}
+
 static void bind_all(const struct listing *l, struct store_statement *st) {
     for (size_t i = 0; i < l->binding_count; i++) {
         const struct listing_binding *b = &l->bindings[i];

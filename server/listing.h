@@ -27,6 +27,9 @@ struct listing {
 };
 void listing_bind_number(struct listing *l, int64_t number);
 void listing_bind_text(struct listing *l, struct str text);
+/* limit= and before=, which every newest-first list has. */
+MUST_CHECK enum err_code listing_page(const struct request *r, int64_t *limit, int64_t *before,
+                                      struct err *err);
 /* Writes the array to w, whose buffer is the reply's body. */
 MUST_CHECK enum err_code listing_write(const struct listing *l, struct store *s,
                                        struct reply *reply, struct json_writer *w, struct err *err);
