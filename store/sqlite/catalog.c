@@ -7,68 +7,17 @@
 
 #include "base/clock.h"
 #include "store/sqlite/sqlite_store.h"
-#include "store/sqlite/watch_tables.h"
+#include "store/words.h"
 
-static const char system_tables[] =
-    "CREATE TABLE IF NOT EXISTS _plumb_meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, "
-    "WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS _plumb_partitions(id INTEGER PRIMARY KEY, source TEXT NOT NULL, "
-    "name TEXT NOT NULL, cursor TEXT, last_seq INTEGER NOT NULL, records INTEGER NOT NULL, "
-    "settled INTEGER NOT NULL DEFAULT 0, "
-    "updated_us INTEGER NOT NULL, UNIQUE(source, name)) STRICT;"
-    "CREATE TABLE IF NOT EXISTS _plumb_batches(id INTEGER PRIMARY KEY, partition INTEGER NOT NULL, "
-    "seq INTEGER NOT NULL, first_record INTEGER NOT NULL, records INTEGER NOT NULL, taken_back "
-    "INTEGER NOT NULL DEFAULT 0, decoded INTEGER NOT NULL, "
-    "rejected INTEGER NOT NULL, raw_bytes INTEGER NOT NULL, hash BLOB NOT NULL, cursor TEXT NOT "
-    "NULL, "
-    "staged_us INTEGER NOT NULL, UNIQUE(partition, seq)) STRICT;"
-    "CREATE TABLE IF NOT EXISTS _plumb_frames(batch INTEGER PRIMARY KEY, frame BLOB NOT NULL) "
-    "STRICT;"
-    "CREATE TABLE IF NOT EXISTS _plumb_streams(batch INTEGER NOT NULL, stream TEXT NOT NULL, "
-    "records INTEGER NOT NULL, PRIMARY KEY(batch, stream)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS _plumb_coverage(partition INTEGER NOT NULL, low INTEGER NOT NULL, "
-    "high INTEGER NOT NULL, first_record INTEGER NOT NULL DEFAULT 0, records INTEGER NOT NULL, how "
-    "TEXT NOT "
-    "NULL, origin TEXT NOT NULL, "
-    "batch_seq INTEGER NOT NULL, updated_us INTEGER NOT NULL, PRIMARY KEY(partition, low)) "
-    "STRICT, WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS _plumb_notes(id INTEGER PRIMARY KEY, partition INTEGER NOT NULL, "
-    "record INTEGER NOT NULL, note TEXT NOT NULL) STRICT;"
-    "CREATE INDEX IF NOT EXISTS _plumb_notes_record ON _plumb_notes(partition, record);"
-    "CREATE TABLE IF NOT EXISTS _plumb_facts(source TEXT PRIMARY KEY, facts TEXT NOT NULL, "
-    "updated_us INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS _plumb_marks(transform TEXT NOT NULL, partition INTEGER NOT NULL, "
-    "seq INTEGER NOT NULL, updated_us INTEGER NOT NULL, PRIMARY KEY(transform, partition)) STRICT, "
-    "WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS _plumb_ledger(batch INTEGER NOT NULL, transform TEXT NOT NULL, "
-    "rows_in INTEGER NOT NULL, records_out INTEGER NOT NULL, rows_out INTEGER NOT NULL, "
-    "filtered INTEGER NOT NULL, rejected INTEGER NOT NULL, inserted INTEGER NOT NULL, updated "
-    "INTEGER NOT NULL, "
-    "unchanged INTEGER NOT NULL, deleted INTEGER NOT NULL, superseded INTEGER NOT NULL, "
-    "taken_back INTEGER NOT NULL DEFAULT 0, "
-    "duration_us INTEGER NOT NULL, version TEXT NOT NULL, applied_us INTEGER NOT NULL, "
-    "PRIMARY KEY(batch, transform)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS _plumb_rejects(id INTEGER PRIMARY KEY, batch INTEGER NOT NULL, "
-    "pos INTEGER NOT NULL, transform TEXT NOT NULL, reason TEXT NOT NULL, column_name TEXT, "
-    "byte_offset INTEGER, message TEXT NOT NULL, version TEXT NOT NULL, created_us INTEGER NOT "
-    "NULL, taken_back_by INTEGER, discarded_us INTEGER, discarded_because TEXT, discarded_by TEXT, "
-    "UNIQUE(batch, pos, transform)) STRICT;"
-    "CREATE TABLE IF NOT EXISTS _plumb_fields(source TEXT NOT NULL, path TEXT NOT NULL, "
-    "declared INTEGER NOT NULL, kinds INTEGER NOT NULL, records INTEGER NOT NULL, first_batch "
-    "INTEGER NOT NULL, "
-    "last_batch INTEGER NOT NULL, PRIMARY KEY(source, path)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS _plumb_schema_events(id INTEGER PRIMARY KEY, source TEXT NOT NULL, "
-    "path TEXT NOT NULL, event TEXT NOT NULL, detail TEXT NOT NULL, batch INTEGER NOT NULL, "
-    "at_us INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE IF NOT EXISTS _plumb_troubles(source TEXT NOT NULL, partition TEXT NOT NULL, "
-    "class TEXT NOT NULL, place TEXT NOT NULL, message TEXT NOT NULL, attempts INTEGER NOT NULL, "
-    "since_us INTEGER NOT NULL, last_us INTEGER NOT NULL, PRIMARY KEY(source, partition)) STRICT, "
-    "WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS _plumb_transforms(name TEXT PRIMARY KEY, kind TEXT NOT NULL, "
-    "into_table TEXT NOT NULL, definition BLOB NOT NULL, version TEXT NOT NULL, since_version_us "
-    "INTEGER NOT NULL, "
-    "attempts INTEGER NOT NULL, class TEXT, message TEXT, since_us INTEGER) STRICT, WITHOUT "
-    "ROWID;";
+static const struct store_word words[] = {
+    {"id", "INTEGER PRIMARY KEY"},
+    {"int", "INTEGER"},
+    {"real", "REAL"},
+    {"text", "TEXT"},
+    {"blob", "BLOB"},
+    {"table", "STRICT"},
+    {"keyed", "STRICT, WITHOUT ROWID"},
+};
 
 const char *store_sql_type(enum column_type type) {
     switch (type) {
@@ -283,10 +232,9 @@ static enum err_code is_elsewhere(struct store *s, const struct flow_table *t, b
 }
 
 static enum err_code catalog_create(struct store *s, struct err *err) {
-    enum err_code code = store_execute(s, system_tables, err);
-    if (code == ERR_NONE) {
-        code = store_execute(s, watch_tables, err);
-    }
+    AUTO_BUF tables = BUF_INIT(BUF_TEXT_MAX);
+    store_system_tables(words, ARRAY_COUNT(words), &tables);
+    enum err_code code = store_execute(s, buf_c(&tables), err);
     if (code == ERR_NONE) {
         code = version_check(s, err);
     }
