@@ -191,7 +191,7 @@ static enum err_code want_table(struct search *s, size_t table, struct err *err)
     const struct flow_table *into = &flow->tables[table];
     const int64_t before = s->left;
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
-    lineage_wanted(&sql, into);
+    lineage_wanted(&sql, s->t->opened->store, into);
     enum err_code code = store_execute(s->t->opened->store, buf_c(&sql), err);
     for (size_t i = 0; code == ERR_NONE && i < s->t->row_count; i++) {
         const struct trace_row *row = &s->t->rows[i];
@@ -220,10 +220,9 @@ static enum err_code search_range(struct search *s, size_t map, const struct row
                                   size_t high, const struct candidate *c, struct err *err) {
     struct store *store = s->t->opened->store;
     struct store_statement *st = s->maps[map];
-    store_present(store, s->t->opened->flow->transforms[map].stream, rows, low, high,
-                  c->first_record);
     bool has_row = true;
-    enum err_code code = ERR_NONE;
+    enum err_code code = store_present(store, s->t->opened->flow->transforms[map].stream, rows, low,
+                                       high, c->first_record, err);
     while (code == ERR_NONE && has_row) {
         code = store_step(st, &has_row, err);
         if (code == ERR_NONE && has_row) {
@@ -257,7 +256,7 @@ static enum err_code search_rows(struct search *s, size_t map, const struct rows
         singly = singly || at < low || at >= high;
         low = at >= low && at < high ? at + 1 : low + (high == low + 1);
     }
-    store_present(s->t->opened->store, stream, NULL, 0, 0, 0);
+    store_present_nothing(s->t->opened->store, stream);
     return code;
 }
 

@@ -29,6 +29,9 @@ enum store_mode {
     STORE_SCRATCH  /* in memory, for checking a flow's SQL */
 };
 
+/* Where SQL has to be spelled in two ways, this says in which. */
+enum store_dialect { STORE_SQLITE, STORE_POSTGRES };
+
 #define STORE_VERSION         4
 #define STORE_CACHE_BYTES     ((int64_t)32 << 20)
 #define STORE_BUSY_TIMEOUT_MS 5000
@@ -44,6 +47,7 @@ bool store_table_is_elsewhere(const struct store *s, const struct flow_table *t)
 MUST_CHECK enum err_code store_exists(const struct flow *flow, bool *exists, struct err *err);
 /* The database file, or "" for a scratch store. */
 const char *store_path(const struct store *s);
+enum store_dialect store_dialect(const struct store *s);
 
 /* From now on a SELECT that names no order gives its rows the other way round, where that is
  * possible, and adds up floats from the last to the first: what depends on an order nobody promised
@@ -75,6 +79,8 @@ void store_bind_str(struct store_statement *st, int index,
 void store_bind_blob(struct store_statement *st, int index, struct str v);
 void store_bind_f64(struct store_statement *st, int index, double v);
 void store_bind_null(struct store_statement *st, int index);
+/* All bindings become NULL. */
+void store_clear(struct store_statement *st);
 /* Runs to the end; rows are ignored. changes may be NULL: rows inserted, updated or deleted,
  * without triggers' work. */
 MUST_CHECK enum err_code store_run(struct store_statement *st, int64_t *changes, struct err *err);
@@ -95,13 +101,24 @@ MUST_CHECK enum err_code store_get_i64(struct store *s, const char *sql, int64_t
                                        struct err *err);
 
 /* ---- the batch a map reads ---- */
-/* The decoded rows [low, high) become the table stream->relation in schema temp; NULL: none. */
-void store_present(struct store *s, const struct flow_stream *stream, const struct rows *rows,
-                   size_t low, size_t high, int64_t first_record);
+/* The decoded rows [low, high) become the temporary table stream->relation, until others do or the
+ * transaction ends. */
+MUST_CHECK enum err_code store_present(struct store *s, const struct flow_stream *stream,
+                                       const struct rows *rows, size_t low, size_t high,
+                                       int64_t first_record, struct err *err);
+void store_present_nothing(struct store *s, const struct flow_stream *stream);
 /* Row index at which the last statement over the batch stood. */
 size_t store_present_at(const struct store *s, const struct flow_stream *stream);
 int64_t *store_ticks(struct store *s);
 void store_ticks_reset(struct store *s);
+
+/* ---- tables of a transform for one turn ---- */
+/* Says what the temporary table is like: columns as in CREATE TABLE, with PRIMARY KEY(...) at their
+ * end if it is keyed. Outlasts transactions, what is in it need not. */
+MUST_CHECK enum err_code store_work_make(struct store *s, const char *name, const char *columns,
+                                         bool keyed, struct err *err);
+/* Within a transaction: from here on it is there, and empty. */
+MUST_CHECK enum err_code store_work_empty(struct store *s, const char *name, struct err *err);
 
 /* ---- staging ---- */
 struct store_partition {
@@ -284,7 +301,7 @@ MUST_CHECK enum err_code store_index_exists(struct store *s, const struct flow_t
                                             size_t index, bool *exists, struct err *err);
 
 /* What a column's type is called in the store's SQL. */
-const char *store_sql_type(enum column_type type);
+const char *store_sql_type(const struct store *s, enum column_type type);
 
 /* ---- reading back ---- */
 /* The digest of a user's table, over its user columns. out: DIGEST_TEXT_BYTES. */

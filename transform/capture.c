@@ -73,7 +73,7 @@ static enum err_code capture_sum(struct store *s, const struct transform *t, str
     for (size_t i = 0; i < from->schema.count; i++) {
         if (t->reads[i]) {
             buf_addf(&columns, ", \"%s\" %s", from->schema.columns[i].name,
-                     store_sql_type(from->schema.columns[i].type));
+                     store_sql_type(s, from->schema.columns[i].type));
         }
     }
     buf_adds(&columns, ") STRICT");
@@ -130,7 +130,7 @@ static enum err_code capture_on(struct store *s, const struct transform *t,
         AUTO_BUF name = BUF_INIT(BUF_TEXT_MAX);
         AUTO_BUF columns = BUF_INIT(BUF_TEXT_MAX);
         buf_addf(&name, "_plumb_q_%s.%s", t->def->name, on->table->name);
-        sql_column_types(&columns, &on->table->schema);
+        sql_column_types(&columns, s, &on->table->schema);
         buf_adds(&columns, ") STRICT");
         code = queue_ensure(s, buf_c(&name), buf_c(&columns), err);
         row_insert(&came, t, on, "NEW.");
@@ -162,7 +162,7 @@ static enum err_code capture_derive(struct store *s, const struct transform *t, 
      * at once. A key that failed and changed again is there twice until it was tried. */
     for (size_t i = 0; i < def->changed_count; i++) {
         const struct column *c = &def->into->schema.columns[def->changed[i]];
-        buf_addf(&columns, "\"%s\" %s, ", c->name, store_sql_type(c->type));
+        buf_addf(&columns, "\"%s\" %s, ", c->name, store_sql_type(s, c->type));
     }
     buf_adds(&columns, "\"_failed\" INTEGER NOT NULL DEFAULT 0, \"_error\" TEXT, "
                        "PRIMARY KEY(\"_failed\", ");

@@ -110,7 +110,7 @@ static enum err_code check_types(const struct probe *p, const struct schema *sch
         if (p->def->kind == TRANSFORM_SUM && c->type == TYPE_INT256) {
             continue; /* the sum reads amounts with i256() */
         }
-        const char *wanted = store_sql_type(c->type);
+        const char *wanted = store_sql_type(p->store, c->type);
         const char *given = f->decltypes[i];
         if (strcmp(given, wanted) == 0 ||
             (strcmp(given, "INTEGER") == 0 && strcmp(wanted, "REAL") == 0)) {
@@ -427,7 +427,7 @@ static enum err_code probe_table(struct store *s, const char *name, const struct
                                  struct err *err) {
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&sql, "CREATE TEMP TABLE \"%s\"(", name);
-    sql_column_types(&sql, schema);
+    sql_column_types(&sql, s, schema);
     buf_adds(&sql, ")");
     return store_execute(s, buf_c(&sql), err);
 }

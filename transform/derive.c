@@ -43,13 +43,13 @@ static enum err_code temp_tables(struct store *s, const struct transform *t, str
     buf_addf(&sql, "CREATE TEMP TABLE \"_plumb_changed_%s\"(", t->def->name);
     for (size_t i = 0; i < t->def->changed_count; i++) {
         const struct column *c = &into->schema.columns[t->def->changed[i]];
-        buf_addf(&sql, "\"%s\" %s, ", c->name, store_sql_type(c->type));
+        buf_addf(&sql, "\"%s\" %s, ", c->name, store_sql_type(s, c->type));
     }
     buf_adds(&sql, "PRIMARY KEY(");
     changed_names(&sql, t, "");
     buf_addf(&sql, ")) STRICT, WITHOUT ROWID; CREATE TEMP TABLE \"_plumb_result_%s\"(",
              t->def->name);
-    sql_column_types(&sql, &into->schema);
+    sql_column_types(&sql, s, &into->schema);
     buf_adds(&sql, ", PRIMARY KEY(");
     sql_names(&sql, &into->schema, into->key, into->key_count, "");
     buf_adds(&sql, ")) STRICT, WITHOUT ROWID");

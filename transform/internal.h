@@ -54,7 +54,7 @@ void sql_same(struct buf *out, const struct flow_table *t, const char *left, con
 void sql_conflict(struct buf *out, const struct flow_table *t);
 void sql_set_excluded(struct buf *out, const struct flow_table *t);
 /* CREATE TEMP TABLE columns: name TYPE, ... */
-void sql_column_types(struct buf *out, const struct schema *s);
+void sql_column_types(struct buf *out, const struct store *store, const struct schema *s);
 /* Says in the user's words what a constraint of a temporary table means; else leaves the error. */
 void sql_explain(const struct flow_transform *def, struct err *err);
 

@@ -140,10 +140,10 @@ bool lineage_names(const char *sql, const char *table) {
     return sql_find_word(sql, str_of(table), &offset);
 }
 
-void lineage_wanted(struct buf *out, const struct flow_table *into) {
+void lineage_wanted(struct buf *out, const struct store *s, const struct flow_table *into) {
     buf_addf(out, "CREATE TEMP TABLE \"_plumb_wanted_%s\"(\"_node\" INTEGER NOT NULL, ",
              into->name);
-    sql_column_types(out, &into->schema);
+    sql_column_types(out, s, &into->schema);
     buf_adds(out, ", PRIMARY KEY(");
     lineage_identity(out, into, "");
     buf_adds(out, ")) STRICT, WITHOUT ROWID");

@@ -32,7 +32,7 @@ void lineage_amounts(struct buf *out, const struct flow_table *into);
 bool lineage_names(const char *sql, const char *table);
 
 /* temp."_plumb_wanted_TABLE": the table's columns and _node, for rows whose records are searched. */
-void lineage_wanted(struct buf *out, const struct flow_table *into);
+void lineage_wanted(struct buf *out, const struct store *s, const struct flow_table *into);
 /* _node and the position in the presented batch of each record that the map makes a wanted row of,
  * in all columns just so. */
 void lineage_search(struct buf *out, const struct flow_transform *map);

@@ -121,12 +121,12 @@ static enum err_code temp_tables(struct store *s, const struct transform *t, str
     buf_addf(&sql, "CREATE TEMP TABLE \"_plumb_out_%s\"(", def->name);
     for (size_t i = 0; i < schema->count; i++) {
         buf_addf(&sql, "\"%s\" %s%s, ", schema->columns[i].name,
-                 store_sql_type(schema->columns[i].type),
+                 store_sql_type(s, schema->columns[i].type),
                  sql_is_in(def->into->key, def->into->key_count, i) ? " NOT NULL" : "");
     }
     buf_adds(&sql, "\"_batch\" INTEGER, \"_pos\" INTEGER, \"_gone\" INTEGER NOT NULL) STRICT;");
     buf_addf(&sql, "CREATE TEMP TABLE \"_plumb_win_%s\"(", def->name);
-    sql_column_types(&sql, schema);
+    sql_column_types(&sql, s, schema);
     buf_adds(&sql,
              ", \"_batch\" INTEGER, \"_pos\" INTEGER, \"_gone\" INTEGER NOT NULL, PRIMARY KEY(");
     sql_names(&sql, schema, def->into->key, def->into->key_count, "");
@@ -145,7 +145,7 @@ static enum err_code tombstones(struct store *s, const struct transform *t, stru
         if (sql_is_in(def->into->key, def->into->key_count, i) ||
             sql_is_in(def->latest_by, def->latest_by_count, i)) {
             buf_addf(&ddl, "\"%s\" %s, ", schema->columns[i].name,
-                     store_sql_type(schema->columns[i].type));
+                     store_sql_type(s, schema->columns[i].type));
         }
     }
     buf_adds(&ddl, "PRIMARY KEY(");
@@ -295,14 +295,18 @@ struct job {
 /* One statement over rows [low, high): all of it or nothing. */
 static enum err_code try_range(struct job *j, struct range r, struct err *err) {
     struct store_statement *st = j->t->statements[MAP_ROWS];
-    store_present(j->store, j->t->def->stream, j->in->rows, r.low, r.high, j->in->first_record);
+    enum err_code code = store_present(j->store, j->t->def->stream, j->in->rows, r.low, r.high,
+                                       j->in->first_record, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
     store_ticks_reset(j->store);
     store_bind_i64(st, 1, j->in->batch);
     if (j->t->def->into->key_auto) {
         store_bind_i64(st, 2, j->in->partition);
     }
     int64_t changes = 0;
-    enum err_code code = store_run(st, &changes, err);
+    code = store_run(st, &changes, err);
     if (code != ERR_NONE) {
         return code;
     }
@@ -473,6 +477,6 @@ enum err_code map_apply(struct plan *p, size_t index, const struct map_input *in
     if (code == ERR_NONE && j.t->staged) {
         code = staged_merge(&j, err);
     }
-    store_present(p->store, j.t->def->stream, NULL, 0, 0, 0);
+    store_present_nothing(p->store, j.t->def->stream);
     return code;
 }

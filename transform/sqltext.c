@@ -40,10 +40,10 @@ void sql_cell(struct buf *out, const struct transform *t, size_t column) {
     }
 }
 
-void sql_column_types(struct buf *out, const struct schema *s) {
+void sql_column_types(struct buf *out, const struct store *store, const struct schema *s) {
     for (size_t i = 0; i < s->count; i++) {
         buf_addf(out, "%s\"%s\" %s", i > 0 ? ", " : "", s->columns[i].name,
-                 store_sql_type(s->columns[i].type));
+                 store_sql_type(store, s->columns[i].type));
     }
 }
 

@@ -56,7 +56,7 @@ static enum err_code delta_prepare(struct store *s, struct transform *t, struct 
     const struct flow_table *into = t->def->into;
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&sql, "CREATE TEMP TABLE \"_plumb_delta_%s\"(", t->def->name);
-    sql_column_types(&sql, &into->schema);
+    sql_column_types(&sql, s, &into->schema);
     buf_adds(&sql, ", \"_n\" INTEGER NOT NULL, PRIMARY KEY(");
     sql_names(&sql, &into->schema, into->key, into->key_count, "");
     buf_adds(&sql, ")) STRICT, WITHOUT ROWID");

@@ -131,11 +131,14 @@ enum err_code map_take_back(struct plan *p, size_t index, const struct map_input
         return ERR_NONE;
     }
     ASSERT(t->statements[SLOT_TAKE_BACK] != NULL);
-    store_present(p->store, t->def->stream, in->rows, first, end, in->first_record);
     if (t->def->into->key_auto) {
         store_bind_i64(t->statements[SLOT_TAKE_BACK], 1, in->partition);
     }
-    enum err_code code = store_run(t->statements[SLOT_TAKE_BACK], deleted, err);
-    store_present(p->store, t->def->stream, NULL, 0, 0, 0);
+    enum err_code code =
+        store_present(p->store, t->def->stream, in->rows, first, end, in->first_record, err);
+    if (code == ERR_NONE) {
+        code = store_run(t->statements[SLOT_TAKE_BACK], deleted, err);
+    }
+    store_present_nothing(p->store, t->def->stream);
     return code;
 }

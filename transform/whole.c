@@ -19,7 +19,7 @@ static enum err_code make_table(struct store *s, const struct flow_transform *t,
     AUTO_BUF name = BUF_INIT(BUF_TEXT_MAX);
     whole_name(t, &name);
     buf_addf(&sql, "CREATE TEMP TABLE \"_plumb_whole_%s\"(", t->name);
-    sql_column_types(&sql, &t->into->schema);
+    sql_column_types(&sql, s, &t->into->schema);
     buf_addf(&sql, "%s, PRIMARY KEY(", t->kind == TRANSFORM_SUM ? ", \"_n\" INTEGER NOT NULL" : "");
     sql_names(&sql, &t->into->schema, t->into->key, t->into->key_count, "");
     buf_adds(&sql, ")) STRICT, WITHOUT ROWID");
@@ -71,7 +71,7 @@ static enum err_code gather_keys(struct store *s, const struct flow_transform *t
     buf_addf(&sql, "CREATE TEMP TABLE \"_plumb_keys_%s.%s\"(", t->name, on->table->name);
     for (size_t i = 0; i < t->changed_count; i++) {
         const struct column *c = &schema->columns[t->changed[i]];
-        buf_addf(&sql, "\"%s\" %s NOT NULL, ", c->name, store_sql_type(c->type));
+        buf_addf(&sql, "\"%s\" %s NOT NULL, ", c->name, store_sql_type(s, c->type));
     }
     buf_adds(&sql, "PRIMARY KEY(");
     sql_names(&sql, schema, t->changed, t->changed_count, "");

@@ -46,9 +46,9 @@ static bool note_read(struct sql_facts *facts, const char *table, const char *co
 }
 
 static int refuse(struct store *s, const char *name, const char *why) {
-    if (s->refused == NULL) {
-        s->refused = why;
-        (void)snprintf(s->refused_name, sizeof(s->refused_name), "%s", name);
+    if (sqlite_of(s)->refused == NULL) {
+        sqlite_of(s)->refused = why;
+        (void)snprintf(sqlite_of(s)->refused_name, sizeof(sqlite_of(s)->refused_name), "%s", name);
     }
     return SQLITE_DENY;
 }
@@ -58,7 +58,7 @@ static int authorize(void *context, int action, const char *a, const char *b, co
     struct store *s = context;
     (void)database;
     (void)trigger;
-    if (s->analysing == NULL) {
+    if (sqlite_of(s)->analysing == NULL) {
         return SQLITE_OK;
     }
     switch (action) {
@@ -66,7 +66,7 @@ static int authorize(void *context, int action, const char *a, const char *b, co
     case SQLITE_RECURSIVE:
         return SQLITE_OK;
     case SQLITE_READ:
-        return note_read(s->analysing, a, b)
+        return note_read(sqlite_of(s)->analysing, a, b)
                    ? SQLITE_OK
                    : refuse(s, a, "too many columns are read by one statement");
     case SQLITE_FUNCTION:
@@ -86,42 +86,46 @@ static void sql_pos(sqlite3_context *context, int count, sqlite3_value **values)
     (void)count;
     (void)values;
     struct store *s = sqlite3_user_data(context);
-    if (s->current == NULL) {
+    if (sqlite_of(s)->current == NULL) {
         sqlite3_result_null(context);
         return;
     }
-    size_t at = batch_table_at(s->current->table);
-    sqlite3_result_int64(context,
-                         at < s->current->rows->count ? (int64_t)s->current->rows->pos[at] : -1);
+    size_t at = batch_table_at(sqlite_of(s)->current->table);
+    sqlite3_result_int64(context, at < sqlite_of(s)->current->rows->count
+                                      ? (int64_t)sqlite_of(s)->current->rows->pos[at]
+                                      : -1);
 }
 
 static void sql_record(sqlite3_context *context, int count, sqlite3_value **values) {
     (void)count;
     (void)values;
     struct store *s = sqlite3_user_data(context);
-    if (s->current == NULL) {
+    if (sqlite_of(s)->current == NULL) {
         sqlite3_result_null(context);
         return;
     }
-    size_t at = batch_table_at(s->current->table);
-    int64_t pos = at < s->current->rows->count ? (int64_t)s->current->rows->pos[at] : -1;
-    sqlite3_result_int64(context, s->current->first_record + pos);
+    size_t at = batch_table_at(sqlite_of(s)->current->table);
+    int64_t pos = at < sqlite_of(s)->current->rows->count
+                      ? (int64_t)sqlite_of(s)->current->rows->pos[at]
+                      : -1;
+    sqlite3_result_int64(context, sqlite_of(s)->current->first_record + pos);
 }
 
 enum err_code analyse_install(struct store *s, struct err *err) {
-    int rc = sqlite3_create_function(s->db, "_plumb_pos", 0, SQLITE_UTF8, s, sql_pos, NULL, NULL);
+    int rc = sqlite3_create_function(sqlite_of(s)->db, "_plumb_pos", 0, SQLITE_UTF8, s, sql_pos,
+                                     NULL, NULL);
     if (rc == SQLITE_OK) {
-        rc = sqlite3_create_function(s->db, "_plumb_record", 0, SQLITE_UTF8, s, sql_record, NULL,
-                                     NULL);
+        rc = sqlite3_create_function(sqlite_of(s)->db, "_plumb_record", 0, SQLITE_UTF8, s,
+                                     sql_record, NULL, NULL);
     }
     if (rc == SQLITE_OK) {
         /* The first use of a table-valued function declares its columns with a CREATE TABLE, which
          * the authorizer would refuse while it analyses. */
-        rc =
-            sqlite3_exec(s->db, "SELECT 1 FROM json_each('[]'), json_tree('[]')", NULL, NULL, NULL);
+        rc = sqlite3_exec(sqlite_of(s)->db, "SELECT 1 FROM json_each('[]'), json_tree('[]')", NULL,
+                          NULL, NULL);
     }
     if (rc == SQLITE_OK) {
-        rc = sqlite3_set_authorizer(s->db, authorize, s);
+        rc = sqlite3_set_authorizer(sqlite_of(s)->db, authorize, s);
     }
     return rc == SQLITE_OK ? ERR_NONE : sqlite_error(s, err, "install functions");
 }
@@ -129,16 +133,17 @@ enum err_code analyse_install(struct store *s, struct err *err) {
 static enum err_code compile(struct store *s, const char *sql, struct sql_facts *out,
                              int64_t *offset, sqlite3_stmt **stmt, struct err *err) {
     const char *rest = NULL;
-    s->analysing = out;
-    s->refused = NULL;
-    int rc = sqlite3_prepare_v2(s->db, sql, -1, stmt, &rest);
-    s->analysing = NULL;
-    *offset = rc == SQLITE_OK ? -1 : sqlite3_error_offset(s->db);
-    if (s->refused != NULL) {
-        return err_set(err, ERR_CONFIG, "%s: %s", s->refused_name, s->refused);
+    sqlite_of(s)->analysing = out;
+    sqlite_of(s)->refused = NULL;
+    int rc = sqlite3_prepare_v2(sqlite_of(s)->db, sql, -1, stmt, &rest);
+    sqlite_of(s)->analysing = NULL;
+    *offset = rc == SQLITE_OK ? -1 : sqlite3_error_offset(sqlite_of(s)->db);
+    if (sqlite_of(s)->refused != NULL) {
+        return err_set(err, ERR_CONFIG, "%s: %s", sqlite_of(s)->refused_name,
+                       sqlite_of(s)->refused);
     }
     if (rc != SQLITE_OK) {
-        return err_set(err, ERR_CONFIG, "SQL: %s", sqlite3_errmsg(s->db));
+        return err_set(err, ERR_CONFIG, "SQL: %s", sqlite3_errmsg(sqlite_of(s)->db));
     }
     if (*stmt == NULL || sqlite3_column_count(*stmt) == 0) {
         return err_set(err, ERR_CONFIG, "SQL: a SELECT is expected");
@@ -152,7 +157,7 @@ static enum err_code compile(struct store *s, const char *sql, struct sql_facts 
     }
     sqlite3_stmt *next = NULL; /* of comments and semicolons SQLite makes none */
     rest += strspn(rest, " \t\r\n;");
-    rc = sqlite3_prepare_v2(s->db, rest, -1, &next, NULL);
+    rc = sqlite3_prepare_v2(sqlite_of(s)->db, rest, -1, &next, NULL);
     sqlite3_finalize(next);
     if (rc != SQLITE_OK || next != NULL) {
         *offset = rest - sql;
@@ -182,8 +187,8 @@ static enum err_code note_columns(sqlite3_stmt *stmt, struct sql_facts *out, str
     return ERR_NONE;
 }
 
-enum err_code store_analyse(struct store *s, const char *sql, struct sql_facts *out,
-                            int64_t *offset, struct err *err) {
+enum err_code sqlite_analyse(struct store *s, const char *sql, struct sql_facts *out,
+                             int64_t *offset, struct err *err) {
     memset(out, 0, sizeof(*out));
     sqlite3_stmt *stmt = NULL;
     enum err_code code = compile(s, sql, out, offset, &stmt, err);

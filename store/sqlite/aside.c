@@ -7,8 +7,8 @@
  * when the database itself has none. */
 #include "store/sqlite/sqlite_store.h"
 
-enum err_code store_aside_continues(struct store *s, const char *purpose, bool *out,
-                                    struct err *err) {
+enum err_code sqlite_aside_continues(struct store *s, const char *purpose, bool *out,
+                                     struct err *err) {
     sqlite3_stmt *stmt = NULL;
     *out = false;
     enum err_code code = sqlite_prepare(
@@ -22,7 +22,7 @@ enum err_code store_aside_continues(struct store *s, const char *purpose, bool *
     return code;
 }
 
-enum err_code store_aside_keep_rejects(struct store *s, int64_t batch, struct err *err) {
+enum err_code sqlite_aside_keep_rejects(struct store *s, int64_t batch, struct err *err) {
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     static const char columns[] =
         "batch, pos, transform, reason, column_name, byte_offset, message, version, created_us, "
@@ -35,7 +35,7 @@ enum err_code store_aside_keep_rejects(struct store *s, int64_t batch, struct er
     return store_execute(s, buf_c(&sql), err);
 }
 
-enum err_code store_aside_begin(struct store *s, const char *purpose, struct err *err) {
+enum err_code sqlite_aside_begin(struct store *s, const char *purpose, struct err *err) {
     static const char copies[] =
         "INSERT INTO main._plumb_partitions SELECT * FROM " STORE_ORIGIN "._plumb_partitions;"
         "INSERT INTO main._plumb_batches SELECT * FROM " STORE_ORIGIN "._plumb_batches;"

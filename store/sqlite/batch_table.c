@@ -52,6 +52,24 @@ struct batch_cursor {
     size_t end;
 };
 
+const char *sqlite_sql_type(enum column_type type) {
+    switch (type) {
+    case TYPE_INT64:
+    case TYPE_BOOL:
+    case TYPE_TIMESTAMP:
+        return "INTEGER";
+    case TYPE_FLOAT64:
+        return "REAL";
+    case TYPE_TEXT:
+    case TYPE_JSON:
+        return "TEXT";
+    case TYPE_BYTES:
+    case TYPE_INT256:
+        return "BLOB";
+    }
+    return "BLOB";
+}
+
 static enum err_code sqlite_failed(struct err *err, sqlite3 *db, int rc, const char *what) {
     enum err_code code = (rc & 0xff) == SQLITE_NOMEM ? ERR_LIMIT : ERR_INTERNAL;
     enum err_code result = err_set(err, code, "SQLite: %s: %s", what, sqlite3_errmsg(db));
@@ -80,7 +98,7 @@ static void declaration_make(struct buf *b, const struct schema *schema) {
     for (size_t i = 0; i < schema->count; i++) {
         buf_adds(b, i == 0 ? "" : ", ");
         identifier_add(b, schema->columns[i].name);
-        buf_addf(b, " %s", store_sql_type(schema->columns[i].type));
+        buf_addf(b, " %s", sqlite_sql_type(schema->columns[i].type));
     }
     buf_addc(b, ')');
 }

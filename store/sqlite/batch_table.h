@@ -43,5 +43,7 @@ size_t batch_table_at(const struct batch_table *t);
 #define BATCH_TICK_RECORDS 7
 int64_t *batch_tables_ticks(struct batch_tables *t); /* [BATCH_TICKS] */
 void batch_tables_reset_ticks(struct batch_tables *t);
+/* What a column's type is called in SQLite's SQL. */
+const char *sqlite_sql_type(enum column_type type);
 
 #endif

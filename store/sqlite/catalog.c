@@ -19,24 +19,6 @@ static const struct store_word words[] = {
     {"keyed", "STRICT, WITHOUT ROWID"},
 };
 
-const char *store_sql_type(enum column_type type) {
-    switch (type) {
-    case TYPE_INT64:
-    case TYPE_BOOL:
-    case TYPE_TIMESTAMP:
-        return "INTEGER";
-    case TYPE_FLOAT64:
-        return "REAL";
-    case TYPE_TEXT:
-    case TYPE_JSON:
-        return "TEXT";
-    case TYPE_BYTES:
-    case TYPE_INT256:
-        return "BLOB";
-    }
-    return "BLOB";
-}
-
 static bool is_sum_target(const struct flow *flow, const struct flow_table *table) {
     for (size_t i = 0; i < flow->transform_count; i++) {
         if (flow->transforms[i].kind == TRANSFORM_SUM && flow->transforms[i].into == table) {
@@ -53,7 +35,7 @@ void catalog_table_columns(const struct flow *flow, const struct flow_table *t, 
     }
     for (size_t i = 0; i < t->schema.count; i++) {
         const struct column *c = &t->schema.columns[i];
-        buf_addf(out, "%s\"%s\" %s", i > 0 ? ", " : "", c->name, store_sql_type(c->type));
+        buf_addf(out, "%s\"%s\" %s", i > 0 ? ", " : "", c->name, sqlite_sql_type(c->type));
     }
     if (t->lineage) {
         buf_adds(out, ", \"_batch\" INTEGER, \"_pos\" INTEGER");

@@ -53,8 +53,8 @@ static enum err_code compare(struct store *s, const struct flow_table *t, struct
     return code == ERR_NONE ? store_execute(s, "DROP TABLE temp._plumb_compared", err) : code;
 }
 
-enum err_code store_table_compare(struct store *s, const struct flow_table *t, bool *exists,
-                                  struct buf *out, struct err *err) {
+enum err_code sqlite_table_compare(struct store *s, const struct flow_table *t, bool *exists,
+                                   struct buf *out, struct err *err) {
     struct store_statement *st = NULL;
     enum err_code code = store_prepare(
         s, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE", &st,
@@ -67,8 +67,8 @@ enum err_code store_table_compare(struct store *s, const struct flow_table *t, b
     return code == ERR_NONE && *exists ? compare(s, t, out, err) : code;
 }
 
-enum err_code store_index_exists(struct store *s, const struct flow_table *t, size_t index,
-                                 bool *exists, struct err *err) {
+enum err_code sqlite_index_exists(struct store *s, const struct flow_table *t, size_t index,
+                                  bool *exists, struct err *err) {
     AUTO_BUF name = BUF_INIT(BUF_TEXT_MAX);
     catalog_index_name(t, index, &name);
     struct store_statement *st = NULL;

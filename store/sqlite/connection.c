@@ -37,10 +37,6 @@ static const char pragmas_aside[] = "PRAGMA journal_mode = WAL;"
                                     "PRAGMA journal_size_limit = 67108864;"
                                     "PRAGMA recursive_triggers = ON;";
 
-bool store_is_aside(enum store_mode mode) {
-    return mode == STORE_ASIDE || mode == STORE_AUDIT;
-}
-
 static enum err_code store_locate(const struct flow *flow, char **out, struct err *err) {
     struct str url = str_of(flow->store);
     if (!str_starts_with(url, STR("sqlite:"))) {
@@ -62,7 +58,7 @@ static enum err_code store_locate(const struct flow *flow, char **out, struct er
     return ERR_NONE;
 }
 
-enum err_code store_exists(const struct flow *flow, bool *exists, struct err *err) {
+enum err_code sqlite_exists(const struct flow *flow, bool *exists, struct err *err) {
     char *path = NULL;
     enum err_code code = store_locate(flow, &path, err);
     *exists = code == ERR_NONE && file_exists(path);
@@ -72,8 +68,8 @@ enum err_code store_exists(const struct flow *flow, bool *exists, struct err *er
 
 static enum err_code lock_take(struct store *s, struct err *err) {
     char *path = mem_printf("%s-lock", s->path);
-    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (s->lock_fd < 0) {
+    sqlite_of(s)->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (sqlite_of(s)->lock_fd < 0) {
         err_set_errno(
             err, ERR_UNAVAILABLE, errno,
             "store '%s' (is its directory there, and may this user write to both?): lock file",
@@ -81,9 +77,9 @@ static enum err_code lock_take(struct store *s, struct err *err) {
         mem_free(path);
         return err->code;
     }
-    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+    if (flock(sqlite_of(s)->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         char owner[32] = "";
-        ssize_t got = pread(s->lock_fd, owner, sizeof(owner) - 1, 0);
+        ssize_t got = pread(sqlite_of(s)->lock_fd, owner, sizeof(owner) - 1, 0);
         owner[got > 0 ? (size_t)got : 0] = '\0';
         err_set(err, ERR_CONFLICT,
                 "store '%s' is in use by another plumb (process %s); stop it first, or read with "
@@ -96,7 +92,8 @@ static enum err_code lock_take(struct store *s, struct err *err) {
     char text[32];
     int len = snprintf(text, sizeof(text), "%ld", (long)getpid());
     /* The number only helps a message; the lock is what counts. */
-    if (ftruncate(s->lock_fd, 0) != 0 || pwrite(s->lock_fd, text, (size_t)len, 0) != len) {
+    if (ftruncate(sqlite_of(s)->lock_fd, 0) != 0 ||
+        pwrite(sqlite_of(s)->lock_fd, text, (size_t)len, 0) != len) {
         return ERR_NONE;
     }
     return ERR_NONE;
@@ -125,15 +122,15 @@ static enum err_code connect(struct store *s, struct err *err) {
              : s->mode == STORE_NOTE ? SQLITE_OPEN_READWRITE
                                      : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
     const char *name = s->mode == STORE_SCRATCH ? ":memory:" : s->path;
-    int rc = sqlite3_open_v2(name, &s->db, flags, VFS_NAME);
+    int rc = sqlite3_open_v2(name, &sqlite_of(s)->db, flags, VFS_NAME);
     if (rc != SQLITE_OK) {
         return sqlite_error(s, err, "open store");
     }
-    sqlite3_extended_result_codes(s->db, 1);
+    sqlite3_extended_result_codes(sqlite_of(s)->db, 1);
     /* A misspelled "column" is an error, and not the string it looks like. */
-    (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
-    (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
-    sqlite3_busy_timeout(s->db, STORE_BUSY_TIMEOUT_MS);
+    (void)sqlite3_db_config(sqlite_of(s)->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
+    (void)sqlite3_db_config(sqlite_of(s)->db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
+    sqlite3_busy_timeout(sqlite_of(s)->db, STORE_BUSY_TIMEOUT_MS);
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&sql,
              "PRAGMA cache_size = -%lld; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;"
@@ -164,19 +161,20 @@ static enum err_code connect(struct store *s, struct err *err) {
 }
 
 static enum err_code batch_tables_create(struct store *s, struct err *err) {
-    enum err_code code = batch_tables_new(s->db, &s->batch_tables, err);
+    enum err_code code = batch_tables_new(sqlite_of(s)->db, &sqlite_of(s)->batch_tables, err);
     if (code != ERR_NONE) {
         return code;
     }
-    s->presented = mem_alloc_array(s->flow->stream_count + 1, sizeof(*s->presented));
+    sqlite_of(s)->presented =
+        mem_alloc_array(s->flow->stream_count + 1, sizeof(*sqlite_of(s)->presented));
     for (size_t i = 0; i < s->flow->source_count; i++) {
         const struct flow_source *source = &s->flow->sources[i];
         for (size_t k = 0; k < source->stream_count; k++) {
             const struct flow_stream *stream = &source->streams[k];
-            struct presented *p = &s->presented[stream->number];
+            struct presented *p = &sqlite_of(s)->presented[stream->number];
             p->stream = stream;
-            code = batch_table_create(s->batch_tables, stream->relation, &stream->spec->schema,
-                                      &p->table, err);
+            code = batch_table_create(sqlite_of(s)->batch_tables, stream->relation,
+                                      &stream->spec->schema, &p->table, err);
             if (code != ERR_NONE) {
                 return err_wrap(err, "source '%s'", stream->full_name);
             }
@@ -198,7 +196,7 @@ static enum err_code open_all(struct store *s, struct err *err) {
         code = connect(s, err);
     }
     if (code == ERR_NONE) {
-        code = sql_functions_register(s->db, err);
+        code = sql_functions_register(sqlite_of(s)->db, err);
     }
     if (code == ERR_NONE) {
         code = cover_register(s, err);
@@ -232,7 +230,7 @@ static const char *aside_ending(enum store_mode mode) {
     return mode == STORE_AUDIT ? "-audit" : "-aside";
 }
 
-void store_aside_remove(const struct flow *flow, enum store_mode mode) {
+void sqlite_aside_remove(const struct flow *flow, enum store_mode mode) {
     char *path = NULL;
     struct err ignored = ERR_INIT;
     if (store_locate(flow, &path, &ignored) == ERR_NONE) {
@@ -246,12 +244,14 @@ void store_aside_remove(const struct flow *flow, enum store_mode mode) {
     mem_free(path);
 }
 
-enum err_code store_open(const struct flow *flow, enum store_mode mode, struct store **out,
-                         struct err *err) {
-    struct store *s = mem_alloc(sizeof(*s));
+enum err_code sqlite_store_open(const struct flow *flow, enum store_mode mode, struct store **out,
+                                struct err *err) {
+    struct sqlite_store *made = mem_alloc(sizeof(*made));
+    struct store *s = &made->base;
+    s->driver = &sqlite_driver;
     s->flow = flow;
     s->mode = mode;
-    s->lock_fd = -1;
+    made->lock_fd = -1;
     enum err_code code = store_locate(flow, &s->path, err); /* also what is only checked */
     if (code == ERR_NONE && store_is_aside(mode)) {
         char *origin = s->path;
@@ -273,60 +273,51 @@ enum err_code store_open(const struct flow *flow, enum store_mode mode, struct s
     return ERR_NONE;
 }
 
-bool store_table_is_elsewhere(const struct store *s, const struct flow_table *t) {
-    return store_is_aside(s->mode) && !flow_writes(s->flow, t);
-}
-
-void store_close(struct store *s) {
-    if (s == NULL) {
-        return;
+void sqlite_store_close(struct store *s) {
+    for (size_t i = 0; i < CONTROL_COUNT; i++) {
+        sqlite3_finalize(sqlite_of(s)->control[i]);
     }
-    for (size_t i = 0; i < FIXED_COUNT; i++) {
-        sqlite3_finalize(s->fixed[i]);
-    }
-    if (s->db != NULL) {
-        int rc = sqlite3_close(s->db);
+    if (sqlite_of(s)->db != NULL) {
+        int rc = sqlite3_close(sqlite_of(s)->db);
         ASSERT(rc == SQLITE_OK); /* a statement somebody forgot */
     }
-    batch_tables_free(s->batch_tables);
-    mem_free(s->presented);
-    file_close(&s->lock_fd);
-    mem_free(s->path);
+    batch_tables_free(sqlite_of(s)->batch_tables);
+    mem_free(sqlite_of(s)->presented);
+    file_close(&sqlite_of(s)->lock_fd);
     mem_free(s);
 }
 
-const char *store_path(const struct store *s) {
-    return s->path;
-}
-
 static int is_late(void *context) {
-    const struct store *s = context;
+    const struct sqlite_store *s = context;
     return clock_monotonic_us() >= s->deadline_us ? 1 : 0;
 }
 
-void store_deadline(struct store *s, int64_t monotonic_us) {
-    s->deadline_us = monotonic_us;
-    sqlite3_progress_handler(s->db, monotonic_us > 0 ? DEADLINE_STEPS : 0, is_late, s);
+void sqlite_deadline(struct store *s, int64_t monotonic_us) {
+    sqlite_of(s)->deadline_us = monotonic_us;
+    sqlite3_progress_handler(sqlite_of(s)->db, monotonic_us > 0 ? DEADLINE_STEPS : 0, is_late, s);
 }
 
-void store_present(struct store *s, const struct flow_stream *stream, const struct rows *rows,
-                   size_t low, size_t high, int64_t first_record) {
-    struct presented *p = &s->presented[stream->number];
+enum err_code sqlite_present(struct store *s, const struct flow_stream *stream,
+                             const struct rows *rows, size_t low, size_t high, int64_t first_record,
+                             struct err *err) {
+    (void)err;
+    struct presented *p = &sqlite_of(s)->presented[stream->number];
     ASSERT(p->stream == stream);
     p->rows = rows;
     p->first_record = first_record;
     batch_table_present(p->table, rows, low, high);
-    s->current = rows != NULL ? p : NULL;
+    sqlite_of(s)->current = rows != NULL ? p : NULL;
+    return ERR_NONE;
 }
 
-size_t store_present_at(const struct store *s, const struct flow_stream *stream) {
-    return batch_table_at(s->presented[stream->number].table);
+size_t sqlite_present_at(const struct store *s, const struct flow_stream *stream) {
+    return batch_table_at(((const struct sqlite_store *)s)->presented[stream->number].table);
 }
 
-int64_t *store_ticks(struct store *s) {
-    return batch_tables_ticks(s->batch_tables);
+int64_t *sqlite_ticks(struct store *s) {
+    return batch_tables_ticks(sqlite_of(s)->batch_tables);
 }
 
-void store_ticks_reset(struct store *s) {
-    batch_tables_reset_ticks(s->batch_tables);
+void sqlite_ticks_reset(struct store *s) {
+    batch_tables_reset_ticks(sqlite_of(s)->batch_tables);
 }

@@ -44,11 +44,13 @@ enum err_code cover_register(struct store *s, struct err *err) {
         return ERR_NONE;
     }
     void *flow = (void *)(uintptr_t)s->flow; /* SQLite hands it back and never writes through it */
-    int rc = sqlite3_create_function_v2(s->db, "plumb_reached", 2, SQLITE_UTF8 | SQLITE_INNOCUOUS,
-                                        flow, reached_call, NULL, NULL, NULL);
+    int rc = sqlite3_create_function_v2(sqlite_of(s)->db, "plumb_reached", 2,
+                                        SQLITE_UTF8 | SQLITE_INNOCUOUS, flow, reached_call, NULL,
+                                        NULL, NULL);
     if (rc == SQLITE_OK) {
-        rc = sqlite3_create_function_v2(s->db, "plumb_decided", 2, SQLITE_UTF8 | SQLITE_INNOCUOUS,
-                                        flow, decided_call, NULL, NULL, NULL);
+        rc = sqlite3_create_function_v2(sqlite_of(s)->db, "plumb_decided", 2,
+                                        SQLITE_UTF8 | SQLITE_INNOCUOUS, flow, decided_call, NULL,
+                                        NULL, NULL);
     }
     return rc == SQLITE_OK ? ERR_NONE : sqlite_error(s, err, "install functions");
 }

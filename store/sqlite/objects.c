@@ -21,9 +21,8 @@ static enum err_code refuse_full_queue(struct store *s, const char *name, struct
     return code;
 }
 
-enum err_code store_object_ensure(struct store *s, const char *name, const char *ddl,
-                                  struct err *err) {
-    ASSERT(strncmp(name, "_plumb_q_", 9) == 0 || strncmp(name, "_plumb_t_", 9) == 0);
+enum err_code sqlite_object_ensure(struct store *s, const char *name, const char *ddl,
+                                   struct err *err) {
     sqlite3_stmt *stmt = NULL;
     enum err_code code =
         sqlite_prepare(s, "SELECT type, sql FROM sqlite_schema WHERE name = ?1", &stmt, err);
@@ -140,7 +139,7 @@ static enum err_code collect_absent(struct store *s, struct buf *sql, struct err
     return code;
 }
 
-enum err_code store_forget_absent(struct store *s, struct err *err) {
+enum err_code sqlite_objects_forget(struct store *s, struct err *err) {
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     enum err_code code = refuse_rows_left(s, err);
     if (code == ERR_NONE) {

@@ -88,10 +88,10 @@ static void keep_final(sqlite3_context *context) {
     }
 }
 
-enum err_code store_read_reversed(struct store *s, struct err *err) {
+enum err_code sqlite_read_reversed(struct store *s, struct err *err) {
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         const int rc = sqlite3_create_window_function(
-            s->db, names[i], 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
+            sqlite_of(s)->db, names[i], 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
             (void *)(uintptr_t)&kinds[i], keep_step, keep_final, keep_value, keep_inverse, NULL);
         if (rc != SQLITE_OK) {
             return sqlite_error(s, err, "reversed functions");

@@ -4,45 +4,17 @@
 
 #include <sqlite3.h>
 
+#include "store/driver.h"
 #include "store/sqlite/batch_table.h"
-#include "store/store.h"
 
-/* Statements the store itself uses often, prepared once. */
-enum fixed_statement {
-    FIXED_BEGIN,
-    FIXED_COMMIT,
-    FIXED_ROLLBACK,
-    FIXED_SAVEPOINT,
-    FIXED_RELEASE,
-    FIXED_UNDO,
-    FIXED_PARTITION_GET,
-    FIXED_PARTITION_ADD,
-    FIXED_PARTITION_MOVE,
-    FIXED_LIVE_BEFORE,
-    FIXED_COVERAGE_CUT,
-    FIXED_COVERAGE_TRIM,
-    FIXED_COVERAGE_EXTEND,
-    FIXED_COVERAGE_ADD,
-    FIXED_NOTES_CUT,
-    FIXED_NOTE_ADD,
-    FIXED_FACTS_SET,
-    FIXED_STREAM_SET,
-    FIXED_REJECTS_TAKE_BACK,
-    FIXED_BATCH_ADD,
-    FIXED_FRAME_ADD,
-    FIXED_BATCH_GET,
-    FIXED_MARK_GET,
-    FIXED_MARK_SET,
-    FIXED_LEDGER_ADD,
-    FIXED_REJECT_ADD,
-    FIXED_FIELD_GET,
-    FIXED_FIELD_SET,
-    FIXED_EVENT_ADD,
-    FIXED_TROUBLE_SET,
-    FIXED_TROUBLE_CLEAR,
-    FIXED_STATE_OK,
-    FIXED_STATE_FAILED,
-    FIXED_COUNT
+/* Transactions, prepared once. */
+enum control {
+    CONTROL_BEGIN,
+    CONTROL_COMMIT,
+    CONTROL_SAVEPOINT,
+    CONTROL_RELEASE,
+    CONTROL_UNDO,
+    CONTROL_COUNT
 };
 
 struct presented {
@@ -52,24 +24,26 @@ struct presented {
     int64_t first_record;
 };
 
-struct store {
+struct sqlite_store {
+    struct store base; /* first */
     sqlite3 *db;
-    const struct flow *flow;
-    enum store_mode mode;
-    char *path;
     int lock_fd;
     int64_t deadline_us; /* monotonic; 0: none */
     struct batch_tables *batch_tables;
     struct presented *presented; /* [flow->stream_count] */
     struct presented *current;   /* the one _plumb_pos() and _plumb_record() speak of */
-    sqlite3_stmt *fixed[FIXED_COUNT];
+    sqlite3_stmt *control[CONTROL_COUNT];
     struct sql_facts *analysing; /* where the authorizer writes; NULL otherwise */
     const char *refused;         /* what the authorizer refused */
     char refused_name[FLOW_NAME_BYTES_MAX + 1];
 };
 
-struct store_statement {
-    struct store *store;
+static inline struct sqlite_store *sqlite_of(struct store *s) {
+    return (struct sqlite_store *)s;
+}
+
+struct sqlite_statement {
+    struct store_statement base; /* first */
     sqlite3_stmt *stmt;
 };
 
@@ -78,9 +52,6 @@ struct store_statement {
 enum err_code sqlite_error(struct store *s, struct err *err, const char *what);
 MUST_CHECK enum err_code sqlite_prepare(struct store *s, const char *sql, sqlite3_stmt **out,
                                         struct err *err);
-/* The prepared fixed statement, reset and with bindings cleared. */
-MUST_CHECK enum err_code sqlite_fixed(struct store *s, enum fixed_statement which,
-                                      sqlite3_stmt **out, struct err *err);
 /* Steps to the end and resets. */
 MUST_CHECK enum err_code sqlite_finish(struct store *s, sqlite3_stmt *stmt, const char *what,
                                        struct err *err);
@@ -96,7 +67,6 @@ MUST_CHECK enum err_code catalog_indexes(struct store *s, const struct flow_tabl
                                          struct err *err);
 /* The schema under which a store aside sees the one it is built for. */
 #define STORE_ORIGIN "plumb_origin"
-bool store_is_aside(enum store_mode mode);
 /* Attaches the database at path. */
 MUST_CHECK enum err_code store_attach(struct store *s, const char *path, const char *schema,
                                       struct err *err);
@@ -110,5 +80,43 @@ MUST_CHECK enum err_code cover_register(struct store *s, struct err *err);
 /* How the SELECT will run: has_* , is_mixed and batch_* of sql_facts (query_plan.c). */
 MUST_CHECK enum err_code query_plan_note(struct store *s, const char *sql, struct sql_facts *out,
                                          struct err *err);
+
+/* ---- what driver.c puts into the table ---- */
+MUST_CHECK enum err_code sqlite_store_open(const struct flow *flow, enum store_mode mode,
+                                           struct store **out, struct err *err);
+void sqlite_store_close(struct store *s);
+MUST_CHECK enum err_code sqlite_exists(const struct flow *flow, bool *exists, struct err *err);
+void sqlite_aside_remove(const struct flow *flow, enum store_mode mode);
+MUST_CHECK enum err_code sqlite_begin(struct store *s, struct err *err);
+MUST_CHECK enum err_code sqlite_commit(struct store *s, struct err *err);
+void sqlite_rollback(struct store *s);
+MUST_CHECK enum err_code sqlite_savepoint(struct store *s, struct err *err);
+MUST_CHECK enum err_code sqlite_release(struct store *s, struct err *err);
+MUST_CHECK enum err_code sqlite_undo(struct store *s, struct err *err);
+void sqlite_deadline(struct store *s, int64_t monotonic_us);
+MUST_CHECK enum err_code sqlite_read_reversed(struct store *s, struct err *err);
+MUST_CHECK enum err_code sqlite_present(struct store *s, const struct flow_stream *stream,
+                                        const struct rows *rows, size_t low, size_t high,
+                                        int64_t first_record, struct err *err);
+size_t sqlite_present_at(const struct store *s, const struct flow_stream *stream);
+int64_t *sqlite_ticks(struct store *s);
+void sqlite_ticks_reset(struct store *s);
+MUST_CHECK enum err_code sqlite_object_ensure(struct store *s, const char *name, const char *ddl,
+                                              struct err *err);
+MUST_CHECK enum err_code sqlite_objects_forget(struct store *s, struct err *err);
+MUST_CHECK enum err_code sqlite_table_compare(struct store *s, const struct flow_table *t,
+                                              bool *exists, struct buf *out, struct err *err);
+MUST_CHECK enum err_code sqlite_index_exists(struct store *s, const struct flow_table *t,
+                                             size_t index, bool *exists, struct err *err);
+MUST_CHECK enum err_code sqlite_table_digest(struct store *s, const struct flow_table *t, char *out,
+                                             struct err *err);
+MUST_CHECK enum err_code sqlite_analyse(struct store *s, const char *sql, struct sql_facts *out,
+                                        int64_t *offset, struct err *err);
+MUST_CHECK enum err_code sqlite_aside_continues(struct store *s, const char *purpose, bool *out,
+                                                struct err *err);
+MUST_CHECK enum err_code sqlite_aside_begin(struct store *s, const char *purpose, struct err *err);
+MUST_CHECK enum err_code sqlite_aside_keep_rejects(struct store *s, int64_t batch, struct err *err);
+MUST_CHECK enum err_code sqlite_swap(struct store *s, const struct flow *built,
+                                     struct swap_report *report, struct err *err);
 
 #endif

@@ -11,23 +11,25 @@
 static char store_file[] = "/where/it/is.db";
 
 static int setup(void **state) {
-    struct store *s = mem_alloc(sizeof(*s));
+    struct sqlite_store *made = mem_alloc(sizeof(*made));
+    struct store *s = &made->base;
+    s->driver = &sqlite_driver;
     s->path = store_file;
-    assert_int_equal(sqlite3_open(":memory:", &s->db), SQLITE_OK);
+    assert_int_equal(sqlite3_open(":memory:", &sqlite_of(s)->db), SQLITE_OK);
     *state = s;
     return 0;
 }
 
 static int teardown(void **state) {
     struct store *s = *state;
-    assert_int_equal(sqlite3_close(s->db), SQLITE_OK);
+    assert_int_equal(sqlite3_close(sqlite_of(s)->db), SQLITE_OK);
     mem_free(s);
     return 0;
 }
 
 /* Runs sql to its first error and tells that. */
 static void fail_at(struct store *s, const char *sql, const char *what, struct err *err) {
-    assert_int_not_equal(sqlite3_exec(s->db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_not_equal(sqlite3_exec(sqlite_of(s)->db, sql, NULL, NULL, NULL), SQLITE_OK);
     (void)sqlite_error(s, err, what);
 }
 
@@ -48,8 +50,8 @@ static void what_is_no_database_is_told_so(void **state) {
     struct err err = ERR_INIT;
     char *bytes = sqlite3_malloc(4096);
     memset(bytes, 'x', 4096);
-    assert_int_equal(sqlite3_deserialize(s->db, "main", (unsigned char *)bytes, 4096, 4096,
-                                         SQLITE_DESERIALIZE_FREEONCLOSE),
+    assert_int_equal(sqlite3_deserialize(sqlite_of(s)->db, "main", (unsigned char *)bytes, 4096,
+                                         4096, SQLITE_DESERIALIZE_FREEONCLOSE),
                      SQLITE_OK);
     fail_at(s, "SELECT * FROM sqlite_schema", "query", &err);
     assert_int_equal(err.code, ERR_CORRUPT);

@@ -17,16 +17,6 @@ struct swap {
     char *names; /* 'a', 'b': the transforms, for IN (...) */
 };
 
-void swap_report_release(struct swap_report *r) {
-    for (size_t i = 0; i < r->count; i++) {
-        for (size_t k = 0; k < r->tables[i].sample_count; k++) {
-            mem_free(r->tables[i].samples[k]);
-        }
-    }
-    mem_free(r->tables);
-    *r = (struct swap_report){.count = 0};
-}
-
 /* sql: given. */
 static enum err_code execute_given(struct store *s, char *sql, struct err *err) {
     enum err_code code = store_execute(s, sql, err);
@@ -40,7 +30,7 @@ static enum err_code changes_of(struct store *s, const char *sql, int64_t *chang
     enum err_code code = sqlite_prepare(s, sql, &stmt, err);
     if (code == ERR_NONE) {
         code = sqlite_finish(s, stmt, "swap", err);
-        *changes = code == ERR_NONE ? sqlite3_changes64(s->db) : 0;
+        *changes = code == ERR_NONE ? sqlite3_changes64(sqlite_of(s)->db) : 0;
     }
     sqlite3_finalize(stmt);
     return code;
@@ -439,8 +429,8 @@ static enum err_code swap_all(struct swap *w, struct swap_report *report, struct
     return code == ERR_NONE ? make_objects(w, err) : code;
 }
 
-enum err_code store_swap(struct store *s, const struct flow *built, struct swap_report *report,
-                         struct err *err) {
+enum err_code sqlite_swap(struct store *s, const struct flow *built, struct swap_report *report,
+                          struct err *err) {
     *report = (struct swap_report){
         .tables = mem_alloc_array(built->table_count + 1, sizeof(struct swap_table))};
     AUTO_BUF names = BUF_INIT(BUF_TEXT_MAX);

@@ -44,8 +44,8 @@ static enum err_code add_row(sqlite3_stmt *stmt, const struct flow_table *t, str
     return ERR_NONE;
 }
 
-enum err_code store_table_digest(struct store *s, const struct flow_table *t, char *out,
-                                 struct err *err) {
+enum err_code sqlite_table_digest(struct store *s, const struct flow_table *t, char *out,
+                                  struct err *err) {
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     buf_adds(&sql, "SELECT ");
     for (size_t i = 0; i < t->schema.count; i++) {

@@ -5,71 +5,80 @@
  * commit together. */
 #include "base/clock.h"
 #include "base/fault.h"
-#include "store/sqlite/sqlite_store.h"
+#include "store/driver.h"
 
-enum err_code store_partition_get(struct store *s, const char *source, const char *name,
-                                  struct store_partition *out, struct err *err) {
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code = sqlite_fixed(s, FIXED_PARTITION_GET, &stmt, err);
-    if (code != ERR_NONE) {
-        return code;
-    }
-    sqlite_bind(stmt, 1, str_of(source));
-    sqlite_bind(stmt, 2, str_of(name));
-    bool found = false;
-    code = sqlite_row(s, stmt, "find partition", &found, err);
-    if (code == ERR_NONE && found) {
-        out->id = sqlite3_column_int64(stmt, 0);
-        out->last_batch_seq = sqlite3_column_int64(stmt, 1);
-        out->records = sqlite3_column_int64(stmt, 2);
-        out->settled = sqlite3_column_int64(stmt, 3);
-    }
-    sqlite3_reset(stmt);
-    if (code != ERR_NONE || found) {
-        return code;
-    }
-    code = sqlite_fixed(s, FIXED_PARTITION_ADD, &stmt, err);
-    if (code != ERR_NONE) {
-        return code;
-    }
-    sqlite_bind(stmt, 1, str_of(source));
-    sqlite_bind(stmt, 2, str_of(name));
-    sqlite3_bind_int64(stmt, 3, clock_now_us());
-    code = sqlite_finish(s, stmt, "add partition", err);
+/* An INSERT ... RETURNING id. */
+static enum err_code insert_for_id(struct store_statement *st, int64_t *id, struct err *err) {
+    bool has_row = false;
+    enum err_code code = store_step(st, &has_row, err);
+    ASSERT(code != ERR_NONE || has_row);
+    *id = code == ERR_NONE ? store_column_i64(st, 0) : 0;
     if (code == ERR_NONE) {
-        *out = (struct store_partition){.id = sqlite3_last_insert_rowid(s->db)};
+        code = store_step(st, &has_row, err); /* to the end */
     }
     return code;
 }
 
-enum err_code store_cursors(struct store *s, const char *source, struct arena *arena,
-                            struct source_cursor **out, size_t *count, struct err *err) {
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code =
-        sqlite_prepare(s,
-                       "SELECT name, cursor, count(*) OVER () FROM _plumb_partitions WHERE source "
-                       "= ?1 AND cursor IS NOT NULL "
-                       "ORDER BY id",
-                       &stmt, err);
+enum err_code store_partition_get(struct store *s, const char *source, const char *name,
+                                  struct store_partition *out, struct err *err) {
+    struct store_statement *st = NULL;
+    enum err_code code = store_fixed(s, FIXED_PARTITION_GET, &st, err);
     if (code != ERR_NONE) {
         return code;
     }
-    sqlite_bind(stmt, 1, str_of(source));
+    store_bind_str(st, 1, str_of(source));
+    store_bind_str(st, 2, str_of(name));
+    bool found = false;
+    code = store_step(st, &found, err);
+    if (code == ERR_NONE && found) {
+        out->id = store_column_i64(st, 0);
+        out->last_batch_seq = store_column_i64(st, 1);
+        out->records = store_column_i64(st, 2);
+        out->settled = store_column_i64(st, 3);
+    }
+    store_reset(st);
+    if (code != ERR_NONE || found) {
+        return code;
+    }
+    code = store_fixed(s, FIXED_PARTITION_ADD, &st, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    store_bind_str(st, 1, str_of(source));
+    store_bind_str(st, 2, str_of(name));
+    store_bind_i64(st, 3, clock_now_us());
+    *out = (struct store_partition){.id = 0};
+    return insert_for_id(st, &out->id, err);
+}
+
+enum err_code store_cursors(struct store *s, const char *source, struct arena *arena,
+                            struct source_cursor **out, size_t *count, struct err *err) {
+    struct store_statement *st = NULL;
+    enum err_code code =
+        store_prepare(s,
+                      "SELECT name, cursor, count(*) OVER () FROM _plumb_partitions WHERE source "
+                      "= ?1 AND cursor IS NOT NULL "
+                      "ORDER BY id",
+                      &st, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    store_bind_str(st, 1, str_of(source));
     struct source_cursor *cursors = NULL;
     size_t n = 0;
     bool has_row = false;
-    while ((code = sqlite_row(s, stmt, "read cursors", &has_row, err)) == ERR_NONE && has_row) {
+    while ((code = store_step(st, &has_row, err)) == ERR_NONE && has_row) {
         if (cursors == NULL) {
-            size_t bytes = (size_t)sqlite3_column_int64(stmt, 2) * sizeof(*cursors);
+            size_t bytes = (size_t)store_column_i64(st, 2) * sizeof(*cursors);
             cursors = arena_new(arena, bytes);
         }
-        struct str name = sqlite_text(stmt, 0);
-        struct str cursor = sqlite_text(stmt, 1);
+        struct str name = store_column_str(st, 0);
+        struct str cursor = store_column_str(st, 1);
         cursors[n].partition = arena_strndup(arena, name.ptr, name.len);
         cursors[n].cursor = (struct str){arena_strndup(arena, cursor.ptr, cursor.len), cursor.len};
         n++;
     }
-    sqlite3_finalize(stmt);
+    store_statement_free(st);
     if (code == ERR_NONE) {
         *out = cursors;
         *count = n;
@@ -81,32 +90,32 @@ enum err_code store_cursors(struct store *s, const char *source, struct arena *a
 
 enum err_code store_notes(struct store *s, const char *source, struct arena *arena,
                           struct source_note **out, size_t *count, struct err *err) {
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code = sqlite_prepare(
+    struct store_statement *st = NULL;
+    enum err_code code = store_prepare(
         s,
         "SELECT p.name, n.note, count(*) OVER () FROM _plumb_notes n JOIN _plumb_partitions p ON "
         "p.id = n.partition WHERE p.source = ?1 ORDER BY n.id",
-        &stmt, err);
+        &st, err);
     if (code != ERR_NONE) {
         return code;
     }
-    sqlite_bind(stmt, 1, str_of(source));
+    store_bind_str(st, 1, str_of(source));
     struct source_note *notes = NULL;
     size_t n = 0;
     bool has_row = false;
-    while ((code = sqlite_row(s, stmt, "read notes", &has_row, err)) == ERR_NONE && has_row) {
+    while ((code = store_step(st, &has_row, err)) == ERR_NONE && has_row) {
         if (notes == NULL) {
-            notes = arena_new(arena, (size_t)sqlite3_column_int64(stmt, 2) * sizeof(*notes));
+            notes = arena_new(arena, (size_t)store_column_i64(st, 2) * sizeof(*notes));
         }
-        struct str name = sqlite_text(stmt, 0);
-        struct str text = sqlite_text(stmt, 1);
+        struct str name = store_column_str(st, 0);
+        struct str text = store_column_str(st, 1);
         bool same = n > 0 && str_equal_c(name, notes[n - 1].partition);
         notes[n].partition =
             same ? notes[n - 1].partition : arena_strndup(arena, name.ptr, name.len);
         notes[n].text = (struct str){arena_strndup(arena, text.ptr, text.len), text.len};
         n++;
     }
-    sqlite3_finalize(stmt);
+    store_statement_free(st);
     if (code == ERR_NONE) {
         *out = notes;
         *count = n;
@@ -116,12 +125,12 @@ enum err_code store_notes(struct store *s, const char *source, struct arena *are
 
 static enum err_code run_numbers(struct store *s, enum fixed_statement which,
                                  const int64_t *numbers, size_t count, struct err *err) {
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code = sqlite_fixed(s, which, &stmt, err);
+    struct store_statement *st = NULL;
+    enum err_code code = store_fixed(s, which, &st, err);
     for (size_t i = 0; code == ERR_NONE && i < count; i++) {
-        sqlite3_bind_int64(stmt, (int)i + 1, numbers[i]);
+        store_bind_i64(st, (int)i + 1, numbers[i]);
     }
-    return code == ERR_NONE ? sqlite_finish(s, stmt, "batch", err) : code;
+    return code == ERR_NONE ? store_run(st, NULL, err) : code;
 }
 
 static enum err_code add_notes(struct store *s, const struct buf *notes, int64_t partition,
@@ -130,15 +139,15 @@ static enum err_code add_notes(struct store *s, const struct buf *notes, int64_t
     int64_t record = 0;
     struct str text;
     while (source_note_next(notes, &offset, &record, &text)) {
-        sqlite3_stmt *stmt = NULL;
-        enum err_code code = sqlite_fixed(s, FIXED_NOTE_ADD, &stmt, err);
+        struct store_statement *st = NULL;
+        enum err_code code = store_fixed(s, FIXED_NOTE_ADD, &st, err);
         if (code != ERR_NONE) {
             return code;
         }
-        sqlite3_bind_int64(stmt, 1, partition);
-        sqlite3_bind_int64(stmt, 2, record);
-        sqlite_bind(stmt, 3, text);
-        code = sqlite_finish(s, stmt, "add note", err);
+        store_bind_i64(st, 1, partition);
+        store_bind_i64(st, 2, record);
+        store_bind_str(st, 3, text);
+        code = store_run(st, NULL, err);
         if (code != ERR_NONE) {
             return code;
         }
@@ -154,23 +163,24 @@ static enum err_code add_coverage(struct store *s, const struct source_coverage 
                                   const struct store_batch *info, struct err *err) {
     static const enum fixed_statement ways[] = {FIXED_COVERAGE_EXTEND, FIXED_COVERAGE_ADD};
     for (size_t i = 0; i < ARRAY_COUNT(ways); i++) {
-        sqlite3_stmt *stmt = NULL;
-        enum err_code code = sqlite_fixed(s, ways[i], &stmt, err);
+        struct store_statement *st = NULL;
+        enum err_code code = store_fixed(s, ways[i], &st, err);
         if (code != ERR_NONE) {
             return code;
         }
         const int64_t numbers[] = {info->partition, c->low, c->high, info->count};
         for (size_t k = 0; k < ARRAY_COUNT(numbers); k++) {
-            sqlite3_bind_int64(stmt, (int)k + 1, numbers[k]);
+            store_bind_i64(st, (int)k + 1, numbers[k]);
         }
-        sqlite_bind(stmt, 5, str_of(c->how));
-        sqlite_bind(stmt, 6, str_of(c->origin));
-        sqlite3_bind_int64(stmt, 7, info->seq);
-        sqlite3_bind_int64(stmt, 8, clock_now_us());
-        sqlite3_bind_int64(
-            stmt, 9, ways[i] == FIXED_COVERAGE_EXTEND ? COVERAGE_SPAN_MAX : info->first_record);
-        code = sqlite_finish(s, stmt, "add coverage", err);
-        if (code != ERR_NONE || sqlite3_changes64(s->db) > 0) {
+        store_bind_str(st, 5, str_of(c->how));
+        store_bind_str(st, 6, str_of(c->origin));
+        store_bind_i64(st, 7, info->seq);
+        store_bind_i64(st, 8, clock_now_us());
+        store_bind_i64(st, 9,
+                       ways[i] == FIXED_COVERAGE_EXTEND ? COVERAGE_SPAN_MAX : info->first_record);
+        int64_t changes = 0;
+        code = store_run(st, &changes, err);
+        if (code != ERR_NONE || changes > 0) {
             return code;
         }
     }
@@ -206,30 +216,30 @@ static enum err_code stage_extras(struct store *s, const struct store_extras *ex
 
 enum err_code store_facts_set(struct store *s, const char *source, struct str json,
                               struct err *err) {
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code = sqlite_fixed(s, FIXED_FACTS_SET, &stmt, err);
+    struct store_statement *st = NULL;
+    enum err_code code = store_fixed(s, FIXED_FACTS_SET, &st, err);
     if (code != ERR_NONE) {
         return code;
     }
-    sqlite_bind(stmt, 1, str_of(source));
-    sqlite_bind(stmt, 2, json);
-    sqlite3_bind_int64(stmt, 3, clock_now_us());
-    return sqlite_finish(s, stmt, "set facts", err);
+    store_bind_str(st, 1, str_of(source));
+    store_bind_str(st, 2, json);
+    store_bind_i64(st, 3, clock_now_us());
+    return store_run(st, NULL, err);
 }
 
 enum err_code store_streams_set(struct store *s, const struct flow_source *source, int64_t batch,
                                 const struct decoded *d, struct err *err) {
     ASSERT(d->stream_count == source->stream_count);
     for (size_t i = 0; source->stream_count > 1 && i < d->stream_count; i++) {
-        sqlite3_stmt *stmt = NULL;
-        enum err_code code = sqlite_fixed(s, FIXED_STREAM_SET, &stmt, err);
+        struct store_statement *st = NULL;
+        enum err_code code = store_fixed(s, FIXED_STREAM_SET, &st, err);
         if (code != ERR_NONE) {
             return code;
         }
-        sqlite3_bind_int64(stmt, 1, batch);
-        sqlite_bind(stmt, 2, str_of(source->streams[i].name));
-        sqlite3_bind_int64(stmt, 3, (int64_t)d->streams[i].count);
-        code = sqlite_finish(s, stmt, "note streams", err);
+        store_bind_i64(st, 1, batch);
+        store_bind_str(st, 2, str_of(source->streams[i].name));
+        store_bind_i64(st, 3, (int64_t)d->streams[i].count);
+        code = store_run(st, NULL, err);
         if (code != ERR_NONE) {
             return code;
         }
@@ -244,15 +254,15 @@ enum err_code store_live_before(struct store *s, int64_t partition, int64_t seq,
                                 struct err *err) {
     *found = false;
     while (--seq > 0 && high > low && !*found) {
-        sqlite3_stmt *stmt = NULL;
-        enum err_code code = sqlite_fixed(s, FIXED_LIVE_BEFORE, &stmt, err);
+        struct store_statement *st = NULL;
+        enum err_code code = store_fixed(s, FIXED_LIVE_BEFORE, &st, err);
         if (code != ERR_NONE) {
             return code;
         }
-        sqlite3_bind_int64(stmt, 1, partition);
-        sqlite3_bind_int64(stmt, 2, seq);
+        store_bind_i64(st, 1, partition);
+        store_bind_i64(st, 2, seq);
         bool has_row = false;
-        code = sqlite_row(s, stmt, "find records", &has_row, err);
+        code = store_step(st, &has_row, err);
         if (code == ERR_NONE && !has_row) {
             code = err_set(err, ERR_CORRUPT, "batch %lld of partition %lld is not in the store",
                            (long long)seq, (long long)partition);
@@ -260,9 +270,9 @@ enum err_code store_live_before(struct store *s, int64_t partition, int64_t seq,
         if (code != ERR_NONE) {
             return code;
         }
-        int64_t first = sqlite3_column_int64(stmt, 1);
-        int64_t end = first + sqlite3_column_int64(stmt, 2);
-        sqlite3_reset(stmt);
+        int64_t first = store_column_i64(st, 1);
+        int64_t end = first + store_column_i64(st, 2);
+        store_reset(st);
         *out = (struct store_live){seq, first > low ? first : low, end < high ? end : high};
         *found = out->low < out->high;
         high = first < high ? first : high;
@@ -274,54 +284,53 @@ enum err_code store_live_before(struct store *s, int64_t partition, int64_t seq,
 
 static enum err_code batch_add_row(struct store *s, const struct batch *b, struct str cursor,
                                    struct store_batch *info, struct err *err) {
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code = sqlite_fixed(s, FIXED_BATCH_ADD, &stmt, err);
+    struct store_statement *st = NULL;
+    enum err_code code = store_fixed(s, FIXED_BATCH_ADD, &st, err);
     if (code != ERR_NONE) {
         return code;
     }
     uint8_t hash[16];
     hash128_to_bytes(b->hash, hash);
-    sqlite3_bind_int64(stmt, 1, info->partition);
-    sqlite3_bind_int64(stmt, 2, info->seq);
-    sqlite3_bind_int64(stmt, 3, info->first_record);
-    sqlite3_bind_int64(stmt, 4, b->count);
-    sqlite3_bind_int64(stmt, 5, info->decoded);
-    sqlite3_bind_int64(stmt, 6, info->rejected);
-    sqlite3_bind_int64(stmt, 7, (int64_t)b->raw.len);
-    sqlite3_bind_blob(stmt, 8, hash, sizeof(hash), SQLITE_STATIC);
-    sqlite_bind(stmt, 9, cursor);
-    sqlite3_bind_int64(stmt, 10, clock_now_us());
-    sqlite3_bind_int64(stmt, 11, info->taken_back);
-    code = sqlite_finish(s, stmt, "stage batch", err);
+    store_bind_i64(st, 1, info->partition);
+    store_bind_i64(st, 2, info->seq);
+    store_bind_i64(st, 3, info->first_record);
+    store_bind_i64(st, 4, b->count);
+    store_bind_i64(st, 5, info->decoded);
+    store_bind_i64(st, 6, info->rejected);
+    store_bind_i64(st, 7, (int64_t)b->raw.len);
+    store_bind_blob(st, 8, (struct str){(const char *)hash, sizeof(hash)});
+    store_bind_str(st, 9, cursor);
+    store_bind_i64(st, 10, clock_now_us());
+    store_bind_i64(st, 11, info->taken_back);
+    code = insert_for_id(st, &info->id, err);
     if (code != ERR_NONE) {
         return code;
     }
-    info->id = sqlite3_last_insert_rowid(s->db);
-    code = sqlite_fixed(s, FIXED_FRAME_ADD, &stmt, err);
+    code = store_fixed(s, FIXED_FRAME_ADD, &st, err);
     if (code != ERR_NONE) {
         return code;
     }
-    sqlite3_bind_int64(stmt, 1, info->id);
-    sqlite3_bind_blob64(stmt, 2, b->sealed.data, b->sealed.len, SQLITE_STATIC);
-    return sqlite_finish(s, stmt, "stage batch body", err);
+    store_bind_i64(st, 1, info->id);
+    store_bind_blob(st, 2, buf_str(&b->sealed));
+    return store_run(st, NULL, err);
 }
 
 static enum err_code move_cursor(struct store *s, const struct store_extras *extras,
                                  const struct store_batch *info, int64_t seq, struct err *err) {
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code = sqlite_fixed(s, FIXED_PARTITION_MOVE, &stmt, err);
+    struct store_statement *st = NULL;
+    enum err_code code = store_fixed(s, FIXED_PARTITION_MOVE, &st, err);
     if (code != ERR_NONE) {
         return code;
     }
-    sqlite3_bind_int64(stmt, 1, info->partition);
-    sqlite_bind(stmt, 2, extras->cursor);
-    sqlite3_bind_int64(stmt, 3, seq);
-    sqlite3_bind_int64(stmt, 4, info->first_record + info->count);
-    sqlite3_bind_int64(stmt, 5, clock_now_us());
+    store_bind_i64(st, 1, info->partition);
+    store_bind_str(st, 2, extras->cursor);
+    store_bind_i64(st, 3, seq);
+    store_bind_i64(st, 4, info->first_record + info->count);
+    store_bind_i64(st, 5, clock_now_us());
     if (extras->settled >= 0) {
-        sqlite3_bind_int64(stmt, 6, extras->settled);
+        store_bind_i64(st, 6, extras->settled);
     }
-    return sqlite_finish(s, stmt, "move cursor", err);
+    return store_run(st, NULL, err);
 }
 
 enum err_code store_stage(struct store *s, const struct batch *b, const struct store_extras *extras,
@@ -347,36 +356,36 @@ enum err_code store_stage(struct store *s, const struct batch *b, const struct s
 
 enum err_code store_batch_staged(struct store *s, int64_t partition, int64_t seq, bool *out,
                                  struct err *err) {
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code = sqlite_prepare(
-        s, "SELECT 1 FROM _plumb_batches WHERE partition = ?1 AND seq = ?2", &stmt, err);
+    struct store_statement *st = NULL;
+    enum err_code code = store_prepare(
+        s, "SELECT 1 FROM _plumb_batches WHERE partition = ?1 AND seq = ?2", &st, err);
     if (code != ERR_NONE) {
         return code;
     }
-    sqlite3_bind_int64(stmt, 1, partition);
-    sqlite3_bind_int64(stmt, 2, seq);
-    code = sqlite_row(s, stmt, "read back batch", out, err);
-    sqlite3_finalize(stmt);
+    store_bind_i64(st, 1, partition);
+    store_bind_i64(st, 2, seq);
+    code = store_step(st, out, err);
+    store_statement_free(st);
     return code;
 }
 
-static enum err_code open_frame(sqlite3_stmt *stmt, int64_t partition, int64_t seq, struct batch *b,
-                                struct store_batch *info, struct err *err) {
-    info->id = sqlite3_column_int64(stmt, 0);
+static enum err_code open_frame(struct store_statement *st, int64_t partition, int64_t seq,
+                                struct batch *b, struct store_batch *info, struct err *err) {
+    info->id = store_column_i64(st, 0);
     info->partition = partition;
     info->seq = seq;
-    info->first_record = sqlite3_column_int64(stmt, 1);
-    info->decoded = sqlite3_column_int64(stmt, 2);
-    info->rejected = sqlite3_column_int64(stmt, 3);
-    info->count = sqlite3_column_int64(stmt, 7);
-    info->taken_back = sqlite3_column_int64(stmt, 8);
-    if (sqlite3_column_type(stmt, 6) == SQLITE_NULL) {
+    info->first_record = store_column_i64(st, 1);
+    info->decoded = store_column_i64(st, 2);
+    info->rejected = store_column_i64(st, 3);
+    info->count = store_column_i64(st, 7);
+    info->taken_back = store_column_i64(st, 8);
+    if (store_column_is_null(st, 6)) {
         return err_set(
             err, ERR_CONFIG,
             "the raw records of batch %lld are gone: retention (staging: keep) dropped them",
             (long long)info->id);
     }
-    struct str hash = sqlite_text(stmt, 5);
+    struct str hash = store_column_str(st, 5);
     if (hash.len != 16) {
         return err_set(err, ERR_CORRUPT, "batch %lld has a hash of %zu bytes", (long long)info->id,
                        hash.len);
@@ -385,30 +394,30 @@ static enum err_code open_frame(sqlite3_stmt *stmt, int64_t partition, int64_t s
     for (size_t i = 0; i < sizeof(bytes); i++) {
         bytes[i] = (uint8_t)hash.ptr[i];
     }
-    enum err_code code = batch_open(b, sqlite_text(stmt, 6), sqlite3_column_int64(stmt, 4),
+    enum err_code code = batch_open(b, store_column_str(st, 6), store_column_i64(st, 4),
                                     hash128_from_bytes(bytes), err);
     return code != ERR_NONE ? err_wrap(err, "batch %lld", (long long)info->id) : ERR_NONE;
 }
 
 enum err_code store_load(struct store *s, int64_t partition, int64_t seq, struct batch *b,
                          struct store_batch *info, struct err *err) {
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code = sqlite_fixed(s, FIXED_BATCH_GET, &stmt, err);
+    struct store_statement *st = NULL;
+    enum err_code code = store_fixed(s, FIXED_BATCH_GET, &st, err);
     if (code != ERR_NONE) {
         return code;
     }
-    sqlite3_bind_int64(stmt, 1, partition);
-    sqlite3_bind_int64(stmt, 2, seq);
+    store_bind_i64(st, 1, partition);
+    store_bind_i64(st, 2, seq);
     bool found = false;
-    code = sqlite_row(s, stmt, "load batch", &found, err);
+    code = store_step(st, &found, err);
     if (code == ERR_NONE && !found) {
         code = err_set(err, ERR_CORRUPT, "batch %lld of partition %lld is not in the store",
                        (long long)seq, (long long)partition);
     }
     if (code == ERR_NONE) {
-        code = open_frame(stmt, partition, seq, b, info, err);
+        code = open_frame(st, partition, seq, b, info, err);
     }
-    sqlite3_reset(stmt);
+    store_reset(st);
     return code;
 }
 
@@ -447,18 +456,15 @@ enum err_code store_retain(struct store *s, int64_t most, int64_t *dropped, stru
                                           : " AND (SELECT sum(length(g.frame)) FROM _plumb_frames "
                                             "g WHERE g.batch >= f.batch) > ?1 "
                                             "ORDER BY f.batch LIMIT ?2)");
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code = sqlite_prepare(s, buf_c(&sql), &stmt, err);
+    struct store_statement *st = NULL;
+    enum err_code code = store_prepare(s, buf_c(&sql), &st, err);
     if (code != ERR_NONE) {
         return code;
     }
-    sqlite3_bind_int64(
-        stmt, 1, flow->keep == KEEP_AGE ? clock_now_us() - flow->keep_amount : flow->keep_amount);
-    sqlite3_bind_int64(stmt, 2, most);
-    code = sqlite_finish(s, stmt, "retention", err);
-    if (code == ERR_NONE) {
-        *dropped = sqlite3_changes64(s->db);
-    }
-    sqlite3_finalize(stmt);
+    store_bind_i64(st, 1,
+                   flow->keep == KEEP_AGE ? clock_now_us() - flow->keep_amount : flow->keep_amount);
+    store_bind_i64(st, 2, most);
+    code = store_run(st, dropped, err);
+    store_statement_free(st);
     return code;
 }

@@ -2,52 +2,51 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "store/sqlite/sqlite_store.h"
+#include "store/driver.h"
 
-#define VERSION_HEX_BYTES HASH128_HEX_BYTES
-
-static void bind_version(struct store *s, sqlite3_stmt *stmt, int index) {
-    char hex[VERSION_HEX_BYTES];
-    hash128_to_hex(s->flow->version, hex);
-    sqlite3_bind_text(stmt, index, hex, -1, SQLITE_TRANSIENT);
+static void bind_version(struct store *s, struct store_statement *st, int index) {
+    if (s->version[0] == '\0') {
+        hash128_to_hex(s->flow->version, s->version);
+    }
+    store_bind_str(st, index, str_of(s->version));
 }
 
 enum err_code store_mark_get(struct store *s, const char *transform, int64_t partition,
                              int64_t *seq, struct err *err) {
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code = sqlite_fixed(s, FIXED_MARK_GET, &stmt, err);
+    struct store_statement *st = NULL;
+    enum err_code code = store_fixed(s, FIXED_MARK_GET, &st, err);
     if (code != ERR_NONE) {
         return code;
     }
-    sqlite_bind(stmt, 1, str_of(transform));
-    sqlite3_bind_int64(stmt, 2, partition);
+    store_bind_str(st, 1, str_of(transform));
+    store_bind_i64(st, 2, partition);
     bool found = false;
-    code = sqlite_row(s, stmt, "read mark", &found, err);
+    code = store_step(st, &found, err);
     if (code == ERR_NONE) {
-        *seq = found ? sqlite3_column_int64(stmt, 0) : 0;
+        *seq = found ? store_column_i64(st, 0) : 0;
     }
-    sqlite3_reset(stmt);
+    store_reset(st);
     return code;
 }
 
 enum err_code store_mark_set(struct store *s, const char *transform, int64_t partition, int64_t seq,
                              struct err *err) {
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code = sqlite_fixed(s, FIXED_MARK_SET, &stmt, err);
+    struct store_statement *st = NULL;
+    enum err_code code = store_fixed(s, FIXED_MARK_SET, &st, err);
     if (code != ERR_NONE) {
         return code;
     }
-    sqlite_bind(stmt, 1, str_of(transform));
-    sqlite3_bind_int64(stmt, 2, partition);
-    sqlite3_bind_int64(stmt, 3, seq);
-    sqlite3_bind_int64(stmt, 4, clock_now_us());
-    return sqlite_finish(s, stmt, "set mark", err);
+    store_bind_str(st, 1, str_of(transform));
+    store_bind_i64(st, 2, partition);
+    store_bind_i64(st, 3, seq);
+    store_bind_i64(st, 4, clock_now_us());
+    return store_run(st, NULL, err);
 }
 
 enum err_code store_ledger_add(struct store *s, int64_t batch, const char *transform,
                                const struct ledger_line *line, struct err *err) {
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code = sqlite_fixed(s, FIXED_LEDGER_ADD, &stmt, err);
+    struct store_statement *st = NULL;
+    enum err_code code = store_fixed(s, FIXED_LEDGER_ADD, &st, err);
     if (code != ERR_NONE) {
         return code;
     }
@@ -55,51 +54,51 @@ enum err_code store_ledger_add(struct store *s, int64_t batch, const char *trans
                                line->filtered,   line->rejected,    line->inserted,
                                line->updated,    line->unchanged,   line->deleted,
                                line->superseded, line->taken_back,  line->duration_us};
-    sqlite3_bind_int64(stmt, 1, batch);
-    sqlite_bind(stmt, 2, str_of(transform));
+    store_bind_i64(st, 1, batch);
+    store_bind_str(st, 2, str_of(transform));
     for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
-        sqlite3_bind_int64(stmt, (int)i + 3, numbers[i]);
+        store_bind_i64(st, (int)i + 3, numbers[i]);
     }
-    bind_version(s, stmt, 15);
-    sqlite3_bind_int64(stmt, 16, clock_now_us());
-    return sqlite_finish(s, stmt, "add ledger line", err);
+    bind_version(s, st, 15);
+    store_bind_i64(st, 16, clock_now_us());
+    return store_run(st, NULL, err);
 }
 
 enum err_code store_reject_add(struct store *s, int64_t batch, const char *transform,
                                const struct reject *r, struct err *err) {
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code = sqlite_fixed(s, FIXED_REJECT_ADD, &stmt, err);
+    struct store_statement *st = NULL;
+    enum err_code code = store_fixed(s, FIXED_REJECT_ADD, &st, err);
     if (code != ERR_NONE) {
         return code;
     }
-    sqlite3_bind_int64(stmt, 1, batch);
-    sqlite3_bind_int64(stmt, 2, r->pos);
-    sqlite_bind(stmt, 3, str_of(transform));
-    sqlite_bind(stmt, 4, str_of(reject_reason_name(r->reason)));
+    store_bind_i64(st, 1, batch);
+    store_bind_i64(st, 2, r->pos);
+    store_bind_str(st, 3, str_of(transform));
+    store_bind_str(st, 4, str_of(reject_reason_name(r->reason)));
     if (r->column != NULL) {
-        sqlite_bind(stmt, 5, str_of(r->column));
+        store_bind_str(st, 5, str_of(r->column));
     }
     if (r->offset >= 0) {
-        sqlite3_bind_int64(stmt, 6, r->offset);
+        store_bind_i64(st, 6, r->offset);
     }
-    sqlite_bind(stmt, 7, r->message);
-    bind_version(s, stmt, 8);
-    sqlite3_bind_int64(stmt, 9, clock_now_us());
-    return sqlite_finish(s, stmt, "add reject", err);
+    store_bind_str(st, 7, r->message);
+    bind_version(s, st, 8);
+    store_bind_i64(st, 9, clock_now_us());
+    return store_run(st, NULL, err);
 }
 
 enum err_code store_rejects_take_back(struct store *s, int64_t partition,
                                       const struct store_live *live, int64_t by, struct err *err) {
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code = sqlite_fixed(s, FIXED_REJECTS_TAKE_BACK, &stmt, err);
+    struct store_statement *st = NULL;
+    enum err_code code = store_fixed(s, FIXED_REJECTS_TAKE_BACK, &st, err);
     if (code != ERR_NONE) {
         return code;
     }
     const int64_t numbers[] = {partition, live->seq, live->low, live->high, by};
     for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
-        sqlite3_bind_int64(stmt, (int)i + 1, numbers[i]);
+        store_bind_i64(st, (int)i + 1, numbers[i]);
     }
-    return sqlite_finish(s, stmt, "take rejects back", err);
+    return store_run(st, NULL, err);
 }
 
 /* ---- drift ---- */
@@ -128,48 +127,48 @@ static void kinds_text(unsigned kinds, char *out, size_t size) {
 
 static enum err_code event_add(struct store *s, const struct field *f, const char *event,
                                const char *detail, struct err *err) {
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code = sqlite_fixed(s, FIXED_EVENT_ADD, &stmt, err);
+    struct store_statement *st = NULL;
+    enum err_code code = store_fixed(s, FIXED_EVENT_ADD, &st, err);
     if (code != ERR_NONE) {
         return code;
     }
-    sqlite_bind(stmt, 1, str_of(f->source->name));
-    sqlite_bind(stmt, 2, f->path);
-    sqlite_bind(stmt, 3, str_of(event));
-    sqlite_bind(stmt, 4, str_of(detail));
-    sqlite3_bind_int64(stmt, 5, f->batch);
-    sqlite3_bind_int64(stmt, 6, clock_now_us());
-    return sqlite_finish(s, stmt, "add schema event", err);
+    store_bind_str(st, 1, str_of(f->source->name));
+    store_bind_str(st, 2, f->path);
+    store_bind_str(st, 3, str_of(event));
+    store_bind_str(st, 4, str_of(detail));
+    store_bind_i64(st, 5, f->batch);
+    store_bind_i64(st, 6, clock_now_us());
+    return store_run(st, NULL, err);
 }
 
 static enum err_code field_known(struct store *s, const struct field *f, bool *known,
                                  unsigned *kinds, struct err *err) {
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code = sqlite_fixed(s, FIXED_FIELD_GET, &stmt, err);
+    struct store_statement *st = NULL;
+    enum err_code code = store_fixed(s, FIXED_FIELD_GET, &st, err);
     if (code != ERR_NONE) {
         return code;
     }
-    sqlite_bind(stmt, 1, str_of(f->source->name));
-    sqlite_bind(stmt, 2, f->path);
-    code = sqlite_row(s, stmt, "read field", known, err);
-    *kinds = code == ERR_NONE && *known ? (unsigned)sqlite3_column_int64(stmt, 0) : 0;
-    sqlite3_reset(stmt);
+    store_bind_str(st, 1, str_of(f->source->name));
+    store_bind_str(st, 2, f->path);
+    code = store_step(st, known, err);
+    *kinds = code == ERR_NONE && *known ? (unsigned)store_column_i64(st, 0) : 0;
+    store_reset(st);
     return code;
 }
 
 static enum err_code field_store(struct store *s, const struct field *f, struct err *err) {
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code = sqlite_fixed(s, FIXED_FIELD_SET, &stmt, err);
+    struct store_statement *st = NULL;
+    enum err_code code = store_fixed(s, FIXED_FIELD_SET, &st, err);
     if (code != ERR_NONE) {
         return code;
     }
-    sqlite_bind(stmt, 1, str_of(f->source->name));
-    sqlite_bind(stmt, 2, f->path);
-    sqlite3_bind_int64(stmt, 3, f->declared);
-    sqlite3_bind_int64(stmt, 4, f->kinds);
-    sqlite3_bind_int64(stmt, 5, f->records);
-    sqlite3_bind_int64(stmt, 6, f->batch);
-    return sqlite_finish(s, stmt, "note field", err);
+    store_bind_str(st, 1, str_of(f->source->name));
+    store_bind_str(st, 2, f->path);
+    store_bind_i64(st, 3, f->declared);
+    store_bind_i64(st, 4, f->kinds);
+    store_bind_i64(st, 5, f->records);
+    store_bind_i64(st, 6, f->batch);
+    return store_run(st, NULL, err);
 }
 
 /* One event for a field not seen before, for kinds not seen before, for a field that stopped
@@ -236,21 +235,20 @@ enum err_code store_drift_add(struct store *s, const struct flow_source *source,
 enum err_code store_trouble_set(struct store *s, const char *source, const char *partition,
                                 const struct err *trouble, struct err *err) {
     bool clear = trouble->code == ERR_NONE;
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code =
-        sqlite_fixed(s, clear ? FIXED_TROUBLE_CLEAR : FIXED_TROUBLE_SET, &stmt, err);
+    struct store_statement *st = NULL;
+    enum err_code code = store_fixed(s, clear ? FIXED_TROUBLE_CLEAR : FIXED_TROUBLE_SET, &st, err);
     if (code != ERR_NONE) {
         return code;
     }
-    sqlite_bind(stmt, 1, str_of(source));
-    sqlite_bind(stmt, 2, str_of(partition));
+    store_bind_str(st, 1, str_of(source));
+    store_bind_str(st, 2, str_of(partition));
     if (!clear) {
-        sqlite_bind(stmt, 3, str_of(err_class(trouble->code)));
-        sqlite_bind(stmt, 4, str_of(trouble->where));
-        sqlite_bind(stmt, 5, str_of(trouble->message));
-        sqlite3_bind_int64(stmt, 6, clock_now_us());
+        store_bind_str(st, 3, str_of(err_class(trouble->code)));
+        store_bind_str(st, 4, str_of(trouble->where));
+        store_bind_str(st, 5, str_of(trouble->message));
+        store_bind_i64(st, 6, clock_now_us());
     }
-    return sqlite_finish(s, stmt, "record trouble", err);
+    return store_run(st, NULL, err);
 }
 
 static const char *const kind_names[] = {
@@ -258,23 +256,23 @@ static const char *const kind_names[] = {
 
 static enum err_code definition_record(struct store *s, const struct flow_transform *t,
                                        const uint8_t definition[16], struct err *err) {
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code = sqlite_prepare(s,
-                                        "INSERT INTO _plumb_transforms(name, kind, into_table, "
-                                        "definition, version, since_version_us, attempts) "
-                                        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)",
-                                        &stmt, err);
+    struct store_statement *st = NULL;
+    enum err_code code = store_prepare(s,
+                                       "INSERT INTO _plumb_transforms(name, kind, into_table, "
+                                       "definition, version, since_version_us, attempts) "
+                                       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)",
+                                       &st, err);
     if (code != ERR_NONE) {
         return code;
     }
-    sqlite_bind(stmt, 1, str_of(t->name));
-    sqlite_bind(stmt, 2, str_of(kind_names[t->kind]));
-    sqlite_bind(stmt, 3, str_of(t->into->name));
-    sqlite3_bind_blob(stmt, 4, definition, 16, SQLITE_STATIC);
-    bind_version(s, stmt, 5);
-    sqlite3_bind_int64(stmt, 6, clock_now_us());
-    code = sqlite_finish(s, stmt, "record definition", err);
-    sqlite3_finalize(stmt);
+    store_bind_str(st, 1, str_of(t->name));
+    store_bind_str(st, 2, str_of(kind_names[t->kind]));
+    store_bind_str(st, 3, str_of(t->into->name));
+    store_bind_blob(st, 4, (struct str){(const char *)definition, 16});
+    bind_version(s, st, 5);
+    store_bind_i64(st, 6, clock_now_us());
+    code = store_run(st, NULL, err);
+    store_statement_free(st);
     return code;
 }
 
@@ -282,19 +280,19 @@ enum err_code store_definition_claim(struct store *s, const struct flow_transfor
                                      struct err *err) {
     uint8_t definition[16];
     hash128_to_bytes(t->definition, definition);
-    sqlite3_stmt *stmt = NULL;
+    struct store_statement *st = NULL;
     enum err_code code =
-        sqlite_prepare(s, "SELECT definition FROM _plumb_transforms WHERE name = ?1", &stmt, err);
+        store_prepare(s, "SELECT definition FROM _plumb_transforms WHERE name = ?1", &st, err);
     if (code != ERR_NONE) {
         return code;
     }
-    sqlite_bind(stmt, 1, str_of(t->name));
+    store_bind_str(st, 1, str_of(t->name));
     bool known = false;
-    code = sqlite_row(s, stmt, "read definition", &known, err);
-    bool same =
-        code == ERR_NONE && known &&
-        str_equal(sqlite_text(stmt, 0), (struct str){(const char *)definition, sizeof(definition)});
-    sqlite3_finalize(stmt);
+    code = store_step(st, &known, err);
+    bool same = code == ERR_NONE && known &&
+                str_equal(store_column_str(st, 0),
+                          (struct str){(const char *)definition, sizeof(definition)});
+    store_statement_free(st);
     if (code != ERR_NONE) {
         return code;
     }
@@ -313,17 +311,17 @@ enum err_code store_definition_claim(struct store *s, const struct flow_transfor
 
 enum err_code store_transform_state(struct store *s, const char *transform,
                                     const struct err *failure, struct err *err) {
-    sqlite3_stmt *stmt = NULL;
+    struct store_statement *st = NULL;
     enum err_code code =
-        sqlite_fixed(s, failure == NULL ? FIXED_STATE_OK : FIXED_STATE_FAILED, &stmt, err);
+        store_fixed(s, failure == NULL ? FIXED_STATE_OK : FIXED_STATE_FAILED, &st, err);
     if (code != ERR_NONE) {
         return code;
     }
-    sqlite_bind(stmt, 1, str_of(transform));
+    store_bind_str(st, 1, str_of(transform));
     if (failure != NULL) {
-        sqlite_bind(stmt, 2, str_of(err_class(failure->code)));
-        sqlite_bind(stmt, 3, str_of(failure->message));
-        sqlite3_bind_int64(stmt, 4, clock_now_us());
+        store_bind_str(st, 2, str_of(err_class(failure->code)));
+        store_bind_str(st, 3, str_of(failure->message));
+        store_bind_i64(st, 4, clock_now_us());
     }
-    return sqlite_finish(s, stmt, "record state", err);
+    return store_run(st, NULL, err);
 }
