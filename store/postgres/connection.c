@@ -371,6 +371,7 @@ void pg_close(struct pg *pg) {
     pg_address_release(&pg->address);
     mem_free(pg->application);
     mem_free(pg->schema);
+    mem_free(pg->behind);
     mem_free(pg);
 }
 
@@ -403,4 +404,10 @@ void pg_use_schema(struct pg *pg, const char *schema) {
     char *copy = schema != NULL ? mem_strdup(schema) : NULL;
     mem_free(pg->schema);
     pg->schema = copy;
+}
+
+void pg_look_behind(struct pg *pg, const char *schema) {
+    char *copy = schema != NULL ? mem_strdup(schema) : NULL;
+    mem_free(pg->behind);
+    pg->behind = copy;
 }

@@ -11,6 +11,7 @@ struct pg {
     struct pg_address address;
     char *application;
     char *schema; /* NULL: the server's search path */
+    char *behind; /* looked into after it, or NULL */
     int64_t deadline_us;
     bool (*is_stopping)(void *context);
     void *stop_context;

@@ -64,6 +64,8 @@ int pg_server_version(const struct pg *pg); /* 150004 */
 
 /* Unqualified names mean this schema, then `plumb` (functions.sql), from the next transaction on. */
 void pg_use_schema(struct pg *pg, const char *schema);
+/* And this one after it; NULL, as at first: none. What is made is made in the first. */
+void pg_look_behind(struct pg *pg, const char *schema);
 
 /* ---- transactions ---- */
 MUST_CHECK enum err_code pg_begin(struct pg *pg, struct err *err); /* READ COMMITTED */

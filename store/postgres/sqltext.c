@@ -3,7 +3,28 @@
  * pg_sql_place makes the same pass and counts characters of the output until it has enough. */
 #include "store/postgres/sqltext.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "base/hash.h"
+
+#define SHORT_HASH_BYTES 17 /* ~ and 16 digits */
+
+void pg_short_name(struct str name, char out[PG_IDENTIFIER_BYTES]) {
+    size_t kept = name.len;
+    if (name.len >= PG_IDENTIFIER_BYTES) {
+        kept = PG_IDENTIFIER_BYTES - 1 - SHORT_HASH_BYTES;
+        while (kept > 0 && ((unsigned char)name.ptr[kept] & 0xc0) == 0x80) {
+            kept--; /* no half of a character */
+        }
+        (void)snprintf(out + kept, PG_IDENTIFIER_BYTES - kept, "~%016" PRIx64,
+                       hash64_of(name.ptr, name.len));
+    } else {
+        out[kept] = '\0';
+    }
+    memcpy(out, name.ptr, kept);
+}
 
 static bool is_digit(char c) {
     return c >= '0' && c <= '9';
@@ -114,6 +135,7 @@ struct piece {
     size_t end;
     struct str before, copied, after; /* copied is a part of the input */
     size_t parameter;                 /* 0: none */
+    char name[PG_IDENTIFIER_BYTES + 1];
 };
 
 static enum err_code bytes_piece(struct str s, size_t i, struct piece *p, struct err *err) {
@@ -152,8 +174,24 @@ static enum err_code parameter_piece(struct str s, size_t i, struct piece *p, st
     return ERR_NONE;
 }
 
+/* A name in quotes that is too long. One with quotes in it is nobody's of ours. */
+static bool is_long_name(struct str s, size_t i, size_t end) {
+    return s.ptr[i] == '"' && end - i > PG_IDENTIFIER_BYTES + 1 && s.ptr[end - 1] == '"' &&
+           memchr(s.ptr + i + 1, '"', end - i - 2) == NULL;
+}
+
+static void name_piece(struct str s, size_t i, size_t end, struct piece *p) {
+    p->name[0] = '"';
+    pg_short_name((struct str){s.ptr + i + 1, end - i - 2}, p->name + 1);
+    p->before = str_of(p->name);
+    p->copied = (struct str){s.ptr + end - 1, 1};
+    p->end = end;
+}
+
 static enum err_code next_piece(struct str s, size_t i, struct piece *p, struct err *err) {
-    *p = (struct piece){.before = {"", 0}, .after = {"", 0}};
+    p->before = STR("");
+    p->after = STR("");
+    p->parameter = 0;
     if (is_byte_literal(s, i)) {
         return bytes_piece(s, i, p, err);
     }
@@ -162,6 +200,10 @@ static enum err_code next_piece(struct str s, size_t i, struct piece *p, struct 
         return parameter_piece(s, i, p, err);
     }
     const size_t end = whole_end(s, i);
+    if (is_long_name(s, i, end)) {
+        name_piece(s, i, end, p);
+        return ERR_NONE;
+    }
     p->end = end > i ? end : i + 1;
     p->copied = (struct str){s.ptr + i, p->end - i};
     return ERR_NONE;

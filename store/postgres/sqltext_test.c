@@ -46,6 +46,37 @@ static void what_is_quoted_stays(void **state) {
     assert_becomes("a - ?1 / ?2", "a - $1 / $2", 2);
 }
 
+#define TEN "0123456789"
+
+static void names_that_are_too_long_get_a_short_one(void **state) {
+    (void)state;
+    char a[PG_IDENTIFIER_BYTES];
+    char b[PG_IDENTIFIER_BYTES];
+    static const char fits[] = TEN TEN TEN TEN TEN TEN "012";
+    pg_short_name(str_of(fits), a);
+    assert_string_equal(a, fits);
+    assert_becomes("\"" TEN TEN TEN TEN TEN TEN "012\"", "\"" TEN TEN TEN TEN TEN TEN "012\"", 0);
+    pg_short_name(STR(TEN TEN TEN TEN TEN TEN "0123"), a);
+    pg_short_name(STR(TEN TEN TEN TEN TEN TEN "0124"), b);
+    assert_int_equal(strlen(a), 63);
+    assert_memory_equal(a, TEN TEN TEN TEN "012345~", 47);
+    assert_memory_equal(a, b, 47);
+    assert_string_not_equal(a, b);
+    pg_short_name(STR(TEN TEN TEN TEN "01234\xc3\xa4" TEN TEN), b); /* no half of a character */
+    assert_memory_equal(b, TEN TEN TEN TEN "01234~", 46);
+    assert_int_equal(strlen(b), 62);
+    pg_short_name(STR(""), b);
+    assert_string_equal(b, "");
+    char *wanted = mem_printf("SELECT \"%s\".x, '\"" TEN TEN TEN TEN TEN TEN "0123\"' FROM $1", a);
+    assert_becomes("SELECT \"" TEN TEN TEN TEN TEN TEN "0123\".x, '\"" TEN TEN TEN TEN TEN TEN
+                   "0123\"' FROM ?1",
+                   wanted, 1);
+    mem_free(wanted);
+    assert_becomes("\"" TEN TEN TEN TEN TEN TEN "0\"\"123\"",
+                   "\"" TEN TEN TEN TEN TEN TEN "0\"\"123\"", 0);
+    assert_becomes("\"" TEN TEN TEN TEN TEN TEN TEN, "\"" TEN TEN TEN TEN TEN TEN TEN, 0);
+}
+
 static void what_is_malformed_is_input(void **state) {
     (void)state;
     static const char *const bad[] = {"?0",   "?65",   "?99999999999999999999",
@@ -82,6 +113,10 @@ static void a_place_is_one_of_the_original(void **state) {
     assert_place("X'00' b", 15, 1, 7);
     assert_place("X'00' b", 5, 1, 1);
     assert_place("?1 b", 4, 1, 4);
+    /* 70 characters and the quotes become 65 */
+    assert_place("\"" TEN TEN TEN TEN TEN TEN TEN "\" b", 1, 1, 1);
+    assert_place("\"" TEN TEN TEN TEN TEN TEN TEN "\" b", 65, 1, 1);
+    assert_place("\"" TEN TEN TEN TEN TEN TEN TEN "\" b", 67, 1, 74);
 }
 
 int main(void) {
@@ -89,6 +124,7 @@ int main(void) {
         cmocka_unit_test(parameters_get_a_dollar),
         cmocka_unit_test(bytes_become_bytea),
         cmocka_unit_test(what_is_quoted_stays),
+        cmocka_unit_test(names_that_are_too_long_get_a_short_one),
         cmocka_unit_test(what_is_malformed_is_input),
         cmocka_unit_test(a_place_is_one_of_the_original),
     };

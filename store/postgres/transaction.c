@@ -47,7 +47,11 @@ static enum err_code begin(struct pg *pg, const char *how, struct err *err) {
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&sql, "BEGIN ISOLATION LEVEL %s;", how);
     if (pg->schema != NULL) {
-        buf_addf(&sql, "SET LOCAL search_path = \"%s\", plumb;", pg->schema);
+        buf_addf(&sql, "SET LOCAL search_path = \"%s\"", pg->schema);
+        if (pg->behind != NULL) {
+            buf_addf(&sql, ", \"%s\"", pg->behind);
+        }
+        buf_adds(&sql, ", plumb;");
     }
     buf_addf(&sql, "SET LOCAL idle_in_transaction_session_timeout = %d;", PG_IDLE_MS);
     /* Whoever gave up durability for this database did not mean what plumb acknowledges. */
