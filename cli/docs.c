@@ -5,7 +5,9 @@
 #include "cli/docs_flow.h"
 #include "cli/output.h"
 #include "component/describe.h"
-#include "flow/alerts.h"
+#include "flow/telemetry.h"
+
+#define PAGES_BESIDES 4 /* checks, alerts, telemetry, README */
 
 static const struct command_option options[] = {
     {"out", "DIR", "Where the flow's pages go (default: docs beside its flow file); also -o DIR."},
@@ -30,9 +32,8 @@ static void index_page(const struct registry *r, struct buf *out) {
         buf_addf(out, "| [%s](%s-%s.md) | %s | %s | %s |\n", c->name, describe_kind(c), c->name,
                  describe_kind(c), describe_status(c), c->summary);
     }
-    buf_adds(out,
-             "\nWhat may stand under `checks:` is in [checks](checks.md), and under `alerts:` in "
-             "[alerts](alerts.md).\n");
+    buf_adds(out, "\nWhat may stand under `checks:` is in [checks](checks.md), under `alerts:` in "
+                  "[alerts](alerts.md), and under `telemetry:` in [telemetry](telemetry.md).\n");
 }
 
 static enum err_code write_reference(const struct registry *r, const char *directory,
@@ -55,6 +56,11 @@ static enum err_code write_reference(const struct registry *r, const char *direc
         AUTO_BUF alerts = BUF_INIT(BUF_TEXT_MAX);
         alerts_reference(&alerts);
         code = write_page(directory, "alerts.md", &alerts, err);
+    }
+    if (code == ERR_NONE) {
+        AUTO_BUF telemetry = BUF_INIT(BUF_TEXT_MAX);
+        telemetry_reference(&telemetry);
+        code = write_page(directory, "telemetry.md", &telemetry, err);
     }
     AUTO_BUF page = BUF_INIT(BUF_TEXT_MAX);
     index_page(r, &page);
@@ -118,7 +124,7 @@ static int docs_run(const struct invocation *call) {
     AUTO_OUTPUT out;
     output_init(&out);
     AUTO_BUF count = BUF_INIT(BUF_TEXT_MAX);
-    output_count(&count, call->registry->count + 2, "page");
+    output_count(&count, call->registry->count + PAGES_BESIDES, "page");
     output_add(&out, "%s: %s\n", directory, buf_c(&count));
     return output_flush(&out, EXIT_DONE);
 }

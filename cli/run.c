@@ -24,7 +24,7 @@ static const struct command_option run_options[] = {
     {"token-file", "FILE", "Who asks must know this file's first line (or $PLUMB_TOKEN)."},
     {"log-format", "FORMAT", "Log lines as logfmt or json."},
     {"log-level", "LEVEL", "The least that is logged: debug, info, warn, error or off."},
-    {"otlp", "URL", "Send traces and metrics there (OTLP over HTTP, as http://127.0.0.1:4318)."},
+    {"otlp", "URL", "Send traces and metrics there, not where `telemetry:` says; off: nowhere."},
     {"json", NULL, "At the end, a summary as JSON."},
     {NULL, NULL, NULL}};
 
@@ -36,7 +36,7 @@ struct live {
     struct flow *flow;
     struct flow *next;
     struct server *server; /* NULL without --listen */
-    struct otlp *otlp;     /* NULL without --otlp */
+    struct otlp *otlp;     /* NULL: no telemetry */
     int64_t firing;        /* checks that are not as they should be, after --once */
 };
 
@@ -82,14 +82,17 @@ static void turned(void *context, int64_t duration_us) {
 
 static void traced(void *context, const struct turn_facts *facts) {
     const struct live *live = context;
-    otlp_turn(live->otlp, live->flow, facts);
+    if (live->otlp != NULL) {
+        otlp_turn(live->otlp, facts);
+    }
 }
 
-static void serve(const struct live *live) {
+static void serve(struct live *live) {
     log_set_flow(live->flow->name);
     if (live->server != NULL) {
         server_use(live->server, live->flow);
     }
+    otlp_use(&live->otlp, live->call, live->flow);
 }
 
 static void tell_reloaded(const struct flow *flow) {
@@ -279,10 +282,10 @@ static int run_flow(const struct invocation *call, const struct run_options *giv
     if (serve_start(call, live.flow, &live.server, &err) != ERR_NONE) {
         return command_failed(&err);
     }
-    if (otlp_start(call, &live.otlp, &err) != ERR_NONE) {
+    if (otlp_start(call, live.flow, &live.otlp, &err) != ERR_NONE) {
         return command_failed(&err);
     }
-    options.traced = live.otlp != NULL ? traced : NULL;
+    options.traced = traced; /* a reload may ask for telemetry */
     AUTO_OUTPUT out;
     output_init(&out);
     const bool shows_progress = !json && out.columns > 0 && isatty(STDERR_FILENO) == 1;

@@ -22,7 +22,8 @@ struct trace_record {
     bool found;
     const char *source, *partition, *transform; /* transform NULL: one of several */
     int64_t batch, seq, pos, number, staged_us;
-    bool kept; /* its batch has not been dropped */
+    struct hash128 hash; /* of the batch: the trace of OpenTelemetry follows from it */
+    bool kept;           /* its batch has not been dropped */
     bool whole;
     struct str raw;
 };

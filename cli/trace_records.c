@@ -400,6 +400,26 @@ static enum err_code search_batches(struct search *s, struct err *err) {
     return code;
 }
 
+static enum err_code read_hashes(struct trace *t, struct err *err) {
+    struct store_statement *st = NULL;
+    enum err_code code =
+        store_prepare(t->opened->store, "SELECT hash FROM _plumb_batches WHERE id = ?1", &st, err);
+    for (size_t i = 0; code == ERR_NONE && i < t->row_count; i++) {
+        struct trace_record *r = &t->rows[i].origin;
+        bool has_row = false;
+        if (r->found) {
+            store_bind_i64(st, 1, r->batch);
+            code = store_step(st, &has_row, err);
+        }
+        if (has_row && store_column_str(st, 0).len == 16) {
+            r->hash = hash128_from_bytes((const uint8_t *)store_column_str(st, 0).ptr);
+        }
+        store_reset(st);
+    }
+    store_statement_free(st);
+    return code;
+}
+
 enum err_code trace_records(struct trace *t, struct err *err) {
     CLEANUP(search_release) struct search s;
     search_init(&s, t);
@@ -425,5 +445,8 @@ enum err_code trace_records(struct trace *t, struct err *err) {
         code = search_batches(&s, err);
     }
     t->missing = s.left;
+    if (code == ERR_NONE) {
+        code = read_hashes(t, err);
+    }
     return code == ERR_NONE ? read_raws(&s, err) : code;
 }

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "base/clock.h"
+#include "cli/otlp.h"
 #include "cli/rejects.h"
 
 #define VALUE_COLUMNS  42 /* of a value shown to people: an address is whole */
@@ -72,6 +73,12 @@ static void show_values(struct output *o, const struct flow_table *t, const stru
     }
 }
 
+static void telemetry_id(const struct trace *t, const struct trace_record *r,
+                         char out[OTLP_TRACE_HEX_BYTES]) {
+    const struct otlp_context c = otlp_batch_context(t->opened->flow->name, r->batch, r->hash);
+    otlp_trace_hex(&c, out);
+}
+
 static void show_record(const struct trace *t, const struct trace_row *row, size_t depth,
                         struct output *o) {
     const struct trace_record *r = &row->origin;
@@ -94,6 +101,12 @@ static void show_record(const struct trace *t, const struct trace_row *row, size
     output_styled(o, STYLE_DIM, "  batch %" PRId64 ", position %" PRId64 ", staged %s\n", r->seq,
                   r->pos, when);
     indent(o, depth);
+    if (t->opened->flow->telemetry != NULL) {
+        char trace[OTLP_TRACE_HEX_BYTES];
+        telemetry_id(t, r, trace);
+        output_styled(o, STYLE_DIM, "telemetry trace %s\n", trace);
+        indent(o, depth);
+    }
     if (!r->kept) {
         output_styled(o, STYLE_WARN, "(its raw bytes are no longer kept)\n");
         return;
@@ -279,7 +292,9 @@ static void json_values(struct json_writer *w, const struct flow_table *t,
     json_end_object(w);
 }
 
-static void json_record(struct json_writer *w, const struct trace_record *r) {
+static void json_record(struct json_writer *w, const struct trace *t,
+                        const struct trace_record *r) {
+    char trace[OTLP_TRACE_HEX_BYTES];
     char when[CLOCK_TEXT_BYTES];
     if (!r->found) {
         json_null(w);
@@ -294,6 +309,8 @@ static void json_record(struct json_writer *w, const struct trace_record *r) {
     json_kv_i64(w, "batch", r->seq);
     json_kv_i64(w, "batch_id", r->batch);
     json_kv_i64(w, "position", r->pos);
+    telemetry_id(t, r, trace);
+    json_kv_c(w, "trace_id", trace);
     json_kv_c(w, "staged", when);
     json_kv_bool(w, "kept", r->kept);
     json_kv_bool(w, "whole", r->whole);
@@ -306,7 +323,8 @@ static void json_record(struct json_writer *w, const struct trace_record *r) {
     json_end_object(w);
 }
 
-static void json_row(struct json_writer *w, const struct trace_row *row, size_t id) {
+static void json_row(struct json_writer *w, const struct trace *t, const struct trace_row *row,
+                     size_t id) {
     json_begin_object(w);
     json_kv_i64(w, "id", (int64_t)id);
     json_kv_c(w, "table", row->table->name);
@@ -323,7 +341,7 @@ static void json_row(struct json_writer *w, const struct trace_row *row, size_t 
     json_values(w, row->table, row->values, false);
     json_kv_bool(w, "from_map", row->from_map);
     json_key(w, "record");
-    json_record(w, &row->origin);
+    json_record(w, t, &row->origin);
     json_end_object(w);
 }
 
@@ -365,7 +383,7 @@ void trace_json(const struct trace *t, struct json_writer *w) {
     json_key(w, "rows");
     json_begin_array(w);
     for (size_t i = 0; i < t->row_count; i++) {
-        json_row(w, &t->rows[i], i);
+        json_row(w, t, &t->rows[i], i);
     }
     json_end_array(w);
     json_key(w, "steps");

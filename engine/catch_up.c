@@ -166,7 +166,7 @@ static enum err_code apply_batches(struct run *r, struct pending next, int64_t *
         if (code != ERR_NONE) {
             return code;
         }
-        struct turn_input in = {next.source, &info, &decoded};
+        struct turn_input in = {next.source, &info, &decoded, r->batch.hash};
         code = apply_staged(r, &in, err);
         if (code == ERR_NONE) {
             rows += info.count > 0 ? info.count : 1;

@@ -41,9 +41,10 @@ struct run_summary {
 /* What a turn did, for telemetry. Times: started_us wall clock. */
 #define TURN_STEPS_MAX 256
 struct turn_step {
-    const char *source; /* a batch was taken from it, or NULL */
-    const char *stage;  /* a transform was at work, or NULL */
-    int64_t batch;      /* of the store; 0: of no one batch, or none was staged */
+    const char *source;  /* a batch was taken from it, or NULL */
+    const char *stage;   /* a transform was at work, or NULL */
+    int64_t batch;       /* of the store; 0: of no one batch, or none was staged */
+    struct hash128 hash; /* of that batch's raw bytes */
     int64_t started_us, duration_us;
     int64_t records, rejected; /* of a source's batch */
     enum err_code code;        /* of a stage that failed alone */

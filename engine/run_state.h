@@ -97,6 +97,7 @@ struct turn_input {
     const struct flow_source *source;
     const struct store_batch *batch;
     const struct decoded *decoded;
+    struct hash128 hash; /* of its raw bytes */
 };
 /* Within a transaction: every map of the source whose mark is the batch before this one. */
 MUST_CHECK enum err_code turn_maps(struct run *r, const struct turn_input *in, struct err *err);

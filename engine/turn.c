@@ -95,6 +95,7 @@ static enum err_code stage_run(struct run *r, size_t index, stage_work work, con
     const struct turn_input *in = input;
     struct turn_step step = {.stage = r->flow->transforms[index].name,
                              .batch = in != NULL ? in->batch->id : 0,
+                             .hash = in != NULL ? in->hash : (struct hash128){0, 0},
                              .started_us = clock_now_us()};
     const int64_t began = clock_monotonic_us();
     const enum err_code code = stage_try(r, index, work, input, &step.code, err);
@@ -274,13 +275,14 @@ static enum err_code apply_package(struct run *r, struct package *p, struct err 
     if (code == ERR_NONE && !done && info.id > 0) {
         facts_step(r, &(struct turn_step){.source = p->source->name,
                                           .batch = info.id,
+                                          .hash = p->out.batch.hash,
                                           .started_us = p->asked_us,
                                           .duration_us = now > p->asked_us ? now - p->asked_us : 0,
                                           .records = (int64_t)p->out.batch.count,
                                           .rejected = (int64_t)p->decoded.rejects.count});
     }
     if (code == ERR_NONE && !done && info.id > 0) {
-        struct turn_input in = {p->source, &info, &p->decoded};
+        struct turn_input in = {p->source, &info, &p->decoded, p->out.batch.hash};
         code = store_streams_set(r->store, p->source, info.id, &p->decoded, err);
         if (code == ERR_NONE) {
             code = store_extraction_set(r->store, info.id, p->asked_us, err);

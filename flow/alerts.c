@@ -50,7 +50,7 @@ static bool has_scheme(const char *url, const char *const *schemes, size_t count
     return false;
 }
 
-static enum err_code check_url(const struct node *n, const char *url, struct err *err) {
+enum err_code alerts_check_url(const struct node *n, const char *url, struct err *err) {
     static const char *const schemes[] = {"http://", "https://"};
     if (url == NULL || has_scheme(url, schemes, ARRAY_COUNT(schemes))) {
         return ERR_NONE;
@@ -107,8 +107,8 @@ static bool is_header_name(const char *name) {
                '\0';
 }
 
-static enum err_code read_headers(struct loader *l, struct flow_route *r, struct err *err) {
-    const struct node *map = r->conf.headers;
+enum err_code alerts_read_headers(struct loader *l, const struct node *map,
+                                  const struct route_header **out, size_t *count, struct err *err) {
     if (map == NULL) {
         return ERR_NONE;
     }
@@ -126,9 +126,9 @@ static enum err_code read_headers(struct loader *l, struct flow_route *r, struct
         if (!is_header_name(n->key) || !is_line(value)) {
             return node_key_error(n, err, "'%s' is no header line", n->key);
         }
-        headers[r->header_count++] = (struct route_header){n->key, value};
+        headers[(*count)++] = (struct route_header){n->key, value};
     }
-    r->headers = headers;
+    *out = headers;
     return ERR_NONE;
 }
 
@@ -171,10 +171,10 @@ static enum err_code read_route(struct loader *l, const struct node *n, struct f
     }
     r->level = r->conf.severity == 0 ? LEVEL_WARN : LEVEL_ERROR;
     if (code == ERR_NONE && r->conf.url != NULL && node_get(n, "url") != NULL) {
-        code = check_url(node_get(n, "url"), r->conf.url, err);
+        code = alerts_check_url(node_get(n, "url"), r->conf.url, err);
     }
     if (code == ERR_NONE) {
-        code = read_headers(l, r, err);
+        code = alerts_read_headers(l, r->conf.headers, &r->headers, &r->header_count, err);
     }
     if (code == ERR_NONE && r->kind == ROUTE_EMAIL) {
         code = check_email(r, err);
@@ -296,7 +296,7 @@ static enum err_code read_ping(const struct node *n, struct flow_ping *p, struct
         code = read_text(url, &p->url, err);
     }
     if (code == ERR_NONE) {
-        code = check_url(url, p->url, err);
+        code = alerts_check_url(url, p->url, err);
     }
     return code == ERR_NONE && every != NULL
                ? read_duration(every, PING_EVERY_US_MIN, &p->every_us, err)

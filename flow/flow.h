@@ -109,6 +109,7 @@ struct flow_transform {
 };
 
 struct flow_alerts;                       /* flow/alerts.h */
+struct flow_telemetry;                    /* flow/telemetry.h */
 struct flow_check;                        /* flow/checks.h */
 #define CHECKS_EVERY_US INT64_C(10000000) /* unless checks: every: says otherwise */
 
@@ -134,8 +135,9 @@ struct flow {
     const struct flow_check *checks;
     size_t check_count;
     int64_t checks_every_us;
-    const struct flow_alerts *alerts; /* never NULL */
-    struct hash128 version;           /* of the flow file and the SQL files as read */
+    const struct flow_alerts *alerts;       /* never NULL */
+    const struct flow_telemetry *telemetry; /* NULL without the section */
+    struct hash128 version;                 /* of the flow file and the SQL files as read */
     /* Counters that SQL may bump by plumb_reached and plumb_decided (transform/branches.h); NULL:
      * there are no such functions. Those who count own them (trial/). */
     int64_t *ways;

@@ -15,8 +15,8 @@
 
 #define FLOW_ARENA_BYTES_MAX ((size_t)512 << 20) /* a bound against mistakes, not a need */
 
-static const char *const flow_keys[] = {"flow",   "store",      "staging", "sources",
-                                        "tables", "transforms", "checks",  "alerts"};
+static const char *const flow_keys[] = {"flow",       "store",  "staging", "sources",  "tables",
+                                        "transforms", "checks", "alerts",  "telemetry"};
 
 /* ---- staging ---- */
 
@@ -142,6 +142,9 @@ static enum err_code read_tree(struct loader *l, const struct node *root, struct
     }
     if (code == ERR_NONE) {
         code = alerts_load(l, node_get(root, "alerts"), err);
+    }
+    if (code == ERR_NONE) {
+        code = telemetry_load(l, node_get(root, "telemetry"), err);
     }
     return code;
 }

@@ -51,6 +51,16 @@ MUST_CHECK enum err_code transforms_load(struct loader *l, const struct node *se
 MUST_CHECK enum err_code checks_load(struct loader *l, const struct node *section, struct err *err);
 /* section NULL: nobody is told (flow/alerts.c). */
 MUST_CHECK enum err_code alerts_load(struct loader *l, const struct node *section, struct err *err);
+/* An address of HTTP; url NULL is fine. Header lines of a map (NULL: none), of which there were *count
+ * before: 0. */
+struct route_header;
+MUST_CHECK enum err_code alerts_check_url(const struct node *n, const char *url, struct err *err);
+MUST_CHECK enum err_code alerts_read_headers(struct loader *l, const struct node *map,
+                                             const struct route_header **out, size_t *count,
+                                             struct err *err);
+/* section NULL: nothing is sent unless the command line says so (flow/telemetry.c). */
+MUST_CHECK enum err_code telemetry_load(struct loader *l, const struct node *section,
+                                        struct err *err);
 /* on: of a derive (flow/on.c). */
 MUST_CHECK enum err_code on_load(struct loader *l, struct flow_transform *t, const struct node *n,
                                  struct err *err);

@@ -4,7 +4,7 @@
 #include "flow/flow.h"
 
 #include "base/json.h"
-#include "flow/alerts.h"
+#include "flow/telemetry.h"
 
 #define NAME_PATTERN   "^[A-Za-z_][A-Za-z0-9_-]*$"
 #define COLUMN_PATTERN "^[A-Za-z_][A-Za-z0-9_]*$"
@@ -280,6 +280,8 @@ void flow_json_schema(const struct registry *r, struct buf *out) {
     checks_json_schema(&w);
     json_key(&w, "alerts");
     alerts_json_schema(&w);
+    json_key(&w, "telemetry");
+    telemetry_json_schema(&w);
     json_end_object(&w);
     json_end_object(&w);
     buf_addc(out, '\n');
