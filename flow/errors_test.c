@@ -78,7 +78,7 @@ static void the_top_of_the_file_is_strict(void **state) {
         {"@[a, b]\n", "the flow must be a map, not a list"},
         {HEAD "@sorces: {}\n", "unknown key 'sorces' in the flow; did you mean 'sources'?"},
         {HEAD "@zzzzzz: 1\n", "unknown key 'zzzzzz' in the flow; known keys are flow, store, "
-                              "staging, sources, tables, transforms, checks, alerts"},
+                              "staging, sources, tables, transforms, checks, alerts, telemetry"},
         {HEAD "store: sqlite:a\n@store: sqlite:b\n", "the key 'store' was already given in line 2"},
         {"flow: @my flow\n", "'my flow' is no name for a flow: letters, digits, '-' and '_' "
                              "only, and no digit first"},
