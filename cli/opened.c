@@ -9,7 +9,7 @@ enum err_code opened_open(struct opened *o, const struct invocation *call, const
         code = store_open(o->flow, mode, &o->store, err);
     }
     if (code == ERR_NONE && mode == STORE_READ) {
-        code = store_execute(o->store, "BEGIN", err);
+        code = store_begin_read(o->store, err);
     }
     return code;
 }

@@ -90,7 +90,7 @@ static enum err_code open_flow(struct proving *p, bool needs_store, struct err *
     struct err why = ERR_INIT;
     code = store_open(p->opened.flow, STORE_READ, &p->opened.store, &why);
     if (code == ERR_NONE) {
-        return store_execute(p->opened.store, "BEGIN", err);
+        return store_begin_read(p->opened.store, err);
     }
     if (needs_store || why.code != ERR_CONFIG) {
         *err = why;

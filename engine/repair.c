@@ -200,7 +200,7 @@ static enum err_code walk(struct repair *r, struct err *err) {
 static enum err_code plan(struct repair *r, struct err *err) {
     enum err_code code = store_open(r->flow, STORE_READ, &r->store, err);
     if (code == ERR_NONE) {
-        code = store_execute(r->store, "BEGIN", err);
+        code = store_begin_read(r->store, err);
     }
     return code == ERR_NONE ? walk(r, err) : code;
 }

@@ -87,7 +87,7 @@ enum err_code readers_lend(struct readers *r, int64_t query_us, struct reader *o
     enum err_code code = r->stores[slot] == NULL ? open_slot(r, slot, err) : ERR_NONE;
     if (code == ERR_NONE) {
         store_deadline(r->stores[slot], clock_monotonic_us() + query_us);
-        code = store_execute(r->stores[slot], "BEGIN", err);
+        code = store_begin_read(r->stores[slot], err);
     }
     if (code != ERR_NONE) {
         give_slot(r, slot);

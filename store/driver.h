@@ -23,6 +23,7 @@ struct store_driver {
     void (*aside_remove)(const struct flow *flow, enum store_mode mode);
 
     enum err_code (*begin)(struct store *s, struct err *err);
+    enum err_code (*begin_read)(struct store *s, struct err *err);
     enum err_code (*commit)(struct store *s, struct err *err);
     void (*rollback)(struct store *s);
     enum err_code (*savepoint)(struct store *s, struct err *err);
@@ -52,8 +53,7 @@ struct store_driver {
     enum err_code (*execute)(struct store *s, const char *sql, struct err *err);
 
     enum err_code (*present)(struct store *s, const struct flow_stream *stream,
-                             const struct rows *rows, size_t low, size_t high, int64_t first_record,
-                             struct err *err);
+                             const struct store_rows *rows, struct err *err); /* NULL: none */
     size_t (*present_at)(const struct store *s, const struct flow_stream *stream);
     int64_t *(*ticks)(struct store *s);
     void (*ticks_reset)(struct store *s);
@@ -96,6 +96,7 @@ struct store_statement {
 };
 
 extern const struct store_driver sqlite_driver;
+extern const struct store_driver postgres_driver;
 
 bool store_is_aside(enum store_mode mode);
 

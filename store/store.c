@@ -3,14 +3,14 @@
 
 #include "store/driver.h"
 
-static const struct store_driver *const drivers[] = {&sqlite_driver};
+static const struct store_driver *const drivers[] = {&sqlite_driver, &postgres_driver};
 
 /* The password in an address stays there. */
 static enum err_code refuse_address(const struct flow *flow, struct err *err) {
-    (void)node_error(
-        flow->store_node, err,
-        "store %.*s: not yet: this plumb keeps its store in SQLite; write sqlite:%s.db",
-        (int)strcspn(flow->store, ":"), flow->store, flow->name);
+    (void)node_error(flow->store_node, err,
+                     "store %.*s: no such kind of store; write sqlite:%s.db, or "
+                     "postgres://USER@HOST/DATABASE",
+                     (int)strcspn(flow->store, ":"), flow->store, flow->name);
     err->code = ERR_CONFIG;
     return ERR_CONFIG;
 }
@@ -87,6 +87,10 @@ enum err_code store_read_reversed(struct store *s, struct err *err) {
 
 enum err_code store_begin(struct store *s, struct err *err) {
     return s->driver->begin(s, err);
+}
+
+enum err_code store_begin_read(struct store *s, struct err *err) {
+    return s->driver->begin_read(s, err);
 }
 
 enum err_code store_commit(struct store *s, struct err *err) {
@@ -209,14 +213,13 @@ enum err_code store_get_i64(struct store *s, const char *sql, int64_t *out, bool
 /* ---- batches and work tables ---- */
 
 enum err_code store_present(struct store *s, const struct flow_stream *stream,
-                            const struct rows *rows, size_t low, size_t high, int64_t first_record,
-                            struct err *err) {
-    return s->driver->present(s, stream, rows, low, high, first_record, err);
+                            const struct store_rows *rows, struct err *err) {
+    return s->driver->present(s, stream, rows, err);
 }
 
 void store_present_nothing(struct store *s, const struct flow_stream *stream) {
     struct err ignored = ERR_INIT; /* nothing is sent anywhere */
-    (void)!s->driver->present(s, stream, NULL, 0, 0, 0, &ignored);
+    (void)!s->driver->present(s, stream, NULL, &ignored);
 }
 
 size_t store_present_at(const struct store *s, const struct flow_stream *stream) {

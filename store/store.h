@@ -57,6 +57,8 @@ MUST_CHECK enum err_code store_read_reversed(struct store *s, struct err *err);
 /* ---- transactions; a failed commit has rolled back, but ask store_batch_staged whether it
  * happened ---- */
 MUST_CHECK enum err_code store_begin(struct store *s, struct err *err);
+/* One state of the store for all that is read; nothing is written. */
+MUST_CHECK enum err_code store_begin_read(struct store *s, struct err *err);
 MUST_CHECK enum err_code store_commit(struct store *s, struct err *err);
 void store_rollback(struct store *s);
 MUST_CHECK enum err_code store_savepoint(struct store *s, struct err *err);
@@ -103,13 +105,19 @@ MUST_CHECK enum err_code store_get_i64(struct store *s, const char *sql, int64_t
 /* ---- the batch a map reads ---- */
 /* The decoded rows [low, high) become the temporary table stream->relation, until others do or the
  * transaction ends. */
+struct store_rows {
+    const struct rows *rows;
+    size_t low, high;
+    int64_t batch;        /* id; tells one batch's rows from another's */
+    int64_t first_record; /* number of the batch's first record */
+};
 MUST_CHECK enum err_code store_present(struct store *s, const struct flow_stream *stream,
-                                       const struct rows *rows, size_t low, size_t high,
-                                       int64_t first_record, struct err *err);
+                                       const struct store_rows *rows, struct err *err);
 void store_present_nothing(struct store *s, const struct flow_stream *stream);
 /* Row index at which the last statement over the batch stood. */
 size_t store_present_at(const struct store *s, const struct flow_stream *stream);
-int64_t *store_ticks(struct store *s);
+#define STORE_TICKS 8
+int64_t *store_ticks(struct store *s); /* [STORE_TICKS] */
 void store_ticks_reset(struct store *s);
 
 /* ---- tables of a transform for one turn ---- */

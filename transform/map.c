@@ -295,8 +295,9 @@ struct job {
 /* One statement over rows [low, high): all of it or nothing. */
 static enum err_code try_range(struct job *j, struct range r, struct err *err) {
     struct store_statement *st = j->t->statements[MAP_ROWS];
-    enum err_code code = store_present(j->store, j->t->def->stream, j->in->rows, r.low, r.high,
-                                       j->in->first_record, err);
+    enum err_code code = store_present(
+        j->store, j->t->def->stream,
+        &(struct store_rows){j->in->rows, r.low, r.high, j->in->batch, j->in->first_record}, err);
     if (code != ERR_NONE) {
         return code;
     }

@@ -135,7 +135,8 @@ enum err_code map_take_back(struct plan *p, size_t index, const struct map_input
         store_bind_i64(t->statements[SLOT_TAKE_BACK], 1, in->partition);
     }
     enum err_code code =
-        store_present(p->store, t->def->stream, in->rows, first, end, in->first_record, err);
+        store_present(p->store, t->def->stream,
+                      &(struct store_rows){in->rows, first, end, in->batch, in->first_record}, err);
     if (code == ERR_NONE) {
         code = store_run(t->statements[SLOT_TAKE_BACK], deleted, err);
     }

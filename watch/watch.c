@@ -143,7 +143,7 @@ static void measure_check(struct watch *w, struct round_check *r, int64_t now_us
 
 static enum err_code look(struct watch *w, struct round_check *checks, int64_t now_us, bool all,
                           struct err *err) {
-    enum err_code code = store_execute(w->reads, "BEGIN", err);
+    enum err_code code = store_begin_read(w->reads, err);
     if (code == ERR_NONE) {
         code = book_read(w->reads, checks, w->flow->check_count, now_us, err);
     }

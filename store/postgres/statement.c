@@ -152,6 +152,12 @@ void pg_bind_null(struct pg_statement *st, int index) {
     bind(st, index, 0, NULL, 0); /* of whatever type the server wants there */
 }
 
+void pg_clear(struct pg_statement *st) {
+    for (size_t i = 0; i < st->parameters; i++) {
+        pg_bind_null(st, (int)i + 1);
+    }
+}
+
 /* ---- running ---- */
 
 /* Sends prefix + the statement with its bindings. */
@@ -298,6 +304,10 @@ static void cursor_close(struct pg_statement *st) {
 void pg_reset(struct pg_statement *st) {
     result_free(st);
     cursor_close(st);
+}
+
+bool pg_is_running(const struct pg_statement *st) {
+    return st->result != NULL;
 }
 
 enum err_code pg_run(struct pg_statement *st, int64_t *changes, struct err *err) {

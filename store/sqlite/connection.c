@@ -38,15 +38,6 @@ static const char pragmas_aside[] = "PRAGMA journal_mode = WAL;"
                                     "PRAGMA recursive_triggers = ON;";
 
 static enum err_code store_locate(const struct flow *flow, char **out, struct err *err) {
-    struct str url = str_of(flow->store);
-    if (!str_starts_with(url, STR("sqlite:"))) {
-        /* Not the whole address: there may be a password in it. */
-        node_error(flow->store_node, err,
-                   "store %.*s: not yet: this plumb keeps its store in SQLite; write sqlite:%s.db",
-                   (int)strcspn(flow->store, ":"), flow->store, flow->name);
-        err->code = ERR_CONFIG;
-        return ERR_CONFIG;
-    }
     const char *file = flow->store + strlen("sqlite:");
     if (file[0] == '\0') {
         node_error(flow->store_node, err, "store 'sqlite:' names no file; write sqlite:%s.db",
@@ -298,14 +289,14 @@ void sqlite_deadline(struct store *s, int64_t monotonic_us) {
 }
 
 enum err_code sqlite_present(struct store *s, const struct flow_stream *stream,
-                             const struct rows *rows, size_t low, size_t high, int64_t first_record,
-                             struct err *err) {
+                             const struct store_rows *rows, struct err *err) {
     (void)err;
     struct presented *p = &sqlite_of(s)->presented[stream->number];
     ASSERT(p->stream == stream);
-    p->rows = rows;
-    p->first_record = first_record;
-    batch_table_present(p->table, rows, low, high);
+    p->rows = rows != NULL ? rows->rows : NULL;
+    p->first_record = rows != NULL ? rows->first_record : 0;
+    batch_table_present(p->table, p->rows, rows != NULL ? rows->low : 0,
+                        rows != NULL ? rows->high : 0);
     sqlite_of(s)->current = rows != NULL ? p : NULL;
     return ERR_NONE;
 }

@@ -110,6 +110,10 @@ static enum err_code sqlite_execute(struct store *s, const char *sql, struct err
     return ERR_NONE;
 }
 
+static enum err_code begin_read(struct store *s, struct err *err) {
+    return store_execute(s, "BEGIN", err);
+}
+
 static enum err_code work_make(struct store *s, const char *name, const char *columns, bool keyed,
                                struct err *err) {
     char *sql = mem_printf("CREATE TEMP TABLE \"%s\"(%s) STRICT%s", name, columns,
@@ -135,6 +139,7 @@ const struct store_driver sqlite_driver = {
     .exists = sqlite_exists,
     .aside_remove = sqlite_aside_remove,
     .begin = sqlite_begin,
+    .begin_read = begin_read,
     .commit = sqlite_commit,
     .rollback = sqlite_rollback,
     .savepoint = sqlite_savepoint,

@@ -96,8 +96,7 @@ MUST_CHECK enum err_code sqlite_undo(struct store *s, struct err *err);
 void sqlite_deadline(struct store *s, int64_t monotonic_us);
 MUST_CHECK enum err_code sqlite_read_reversed(struct store *s, struct err *err);
 MUST_CHECK enum err_code sqlite_present(struct store *s, const struct flow_stream *stream,
-                                        const struct rows *rows, size_t low, size_t high,
-                                        int64_t first_record, struct err *err);
+                                        const struct store_rows *rows, struct err *err);
 size_t sqlite_present_at(const struct store *s, const struct flow_stream *stream);
 int64_t *sqlite_ticks(struct store *s);
 void sqlite_ticks_reset(struct store *s);
