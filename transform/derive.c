@@ -5,13 +5,14 @@
  * row belongs to a changed key, upserts what differs and deletes rows of changed keys that have no
  * result any more. When the SELECT fails, the keys are halved until the one that fails is alone; its
  * rows are deleted, and it stays in the queue, marked with its error, until it changes again or
- * plumb restarts. */
+ * plumb restarts.
+ *
+ * In PostgreSQL a queue has no key, others add to it meanwhile, and a key may wait several times: so
+ * `changed` remembers the rows that named a key, and exactly these are deleted. */
 #include "transform/internal.h"
 
 enum slot {
-    DERIVE_CHANGED_CLEAR,
     DERIVE_CHANGED,
-    DERIVE_RESULT_CLEAR,
     DERIVE_RESULT,
     DERIVE_STRAY,
     DERIVE_UPSERT,
@@ -40,36 +41,40 @@ static enum err_code prepare_format(struct store *s, struct transform *t, int sl
 static enum err_code temp_tables(struct store *s, const struct transform *t, struct err *err) {
     const struct flow_table *into = t->def->into;
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
-    buf_addf(&sql, "CREATE TEMP TABLE \"_plumb_changed_%s\"(", t->def->name);
     for (size_t i = 0; i < t->def->changed_count; i++) {
         const struct column *c = &into->schema.columns[t->def->changed[i]];
         buf_addf(&sql, "\"%s\" %s, ", c->name, store_sql_type(s, c->type));
     }
-    buf_adds(&sql, "PRIMARY KEY(");
+    buf_adds(&sql, t->dialect == STORE_SQLITE ? "PRIMARY KEY(" : "\"_ids\" bigint[], PRIMARY KEY(");
     changed_names(&sql, t, "");
-    buf_addf(&sql, ")) STRICT, WITHOUT ROWID; CREATE TEMP TABLE \"_plumb_result_%s\"(",
-             t->def->name);
+    buf_adds(&sql, ")");
+    enum err_code code = transform_work_make(s, t, "changed", buf_c(&sql), true, err);
+    buf_clear(&sql);
     sql_column_types(&sql, s, &into->schema);
     buf_adds(&sql, ", PRIMARY KEY(");
     sql_names(&sql, &into->schema, into->key, into->key_count, "");
-    buf_adds(&sql, ")) STRICT, WITHOUT ROWID");
-    return store_execute(s, buf_c(&sql), err);
+    buf_adds(&sql, ")");
+    return code == ERR_NONE ? transform_work_make(s, t, "result", buf_c(&sql), true, err) : code;
 }
 
-static enum err_code keys_prepare(struct store *s, struct transform *t, struct err *err) {
+/* "(a, b) IN (SELECT a, b FROM changed)" */
+static void in_changed(struct buf *out, const struct transform *t) {
+    buf_adds(out, "(");
+    changed_names(out, t, "");
+    buf_adds(out, ") IN (SELECT ");
+    changed_names(out, t, "");
+    buf_addf(out, " FROM \"_plumb_changed_%s\")", t->def->name);
+}
+
+static enum err_code sqlite_keys(struct store *s, struct transform *t, struct err *err) {
     const char *name = t->def->name;
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
-    buf_addf(&sql, "DELETE FROM temp.\"_plumb_changed_%s\"", name);
-    enum err_code code = prepare_format(s, t, DERIVE_CHANGED_CLEAR, &sql, err);
-    if (code != ERR_NONE) {
-        return code;
-    }
-    buf_addf(&sql, "INSERT INTO temp.\"_plumb_changed_%s\" SELECT ", name);
+    buf_addf(&sql, "INSERT INTO \"_plumb_changed_%s\" SELECT ", name);
     changed_names(&sql, t, "");
     buf_addf(&sql, " FROM \"_plumb_q_%s\" WHERE \"_failed\" = 0 ORDER BY ", name);
     changed_names(&sql, t, "");
     buf_adds(&sql, " LIMIT ?1");
-    code = prepare_format(s, t, DERIVE_CHANGED, &sql, err);
+    enum err_code code = prepare_format(s, t, DERIVE_CHANGED, &sql, err);
     if (code != ERR_NONE) {
         return code;
     }
@@ -78,56 +83,101 @@ static enum err_code keys_prepare(struct store *s, struct transform *t, struct e
         const char *before, *after;
     } queue[] = {
         {DERIVE_TAKEN, "DELETE FROM", "WHERE \"_failed\" = 0 AND"},
-        {DERIVE_MENDED, "DELETE FROM", "WHERE \"_failed\" = 1 AND"},
         {DERIVE_FAILED, "UPDATE OR REPLACE",
          "SET \"_failed\" = 1, \"_error\" = ?1 WHERE \"_failed\" = 0 AND"},
     };
-    for (size_t i = 0; i < ARRAY_COUNT(queue); i++) {
-        buf_addf(&sql, "%s \"_plumb_q_%s\" %s (", queue[i].before, name, queue[i].after);
-        changed_names(&sql, t, "");
-        buf_adds(&sql, ") IN (SELECT ");
-        changed_names(&sql, t, "");
-        buf_addf(&sql, " FROM temp.\"_plumb_changed_%s\")", name);
+    for (size_t i = 0; code == ERR_NONE && i < ARRAY_COUNT(queue); i++) {
+        buf_addf(&sql, "%s \"_plumb_q_%s\" %s ", queue[i].before, name, queue[i].after);
+        in_changed(&sql, t);
         code = prepare_format(s, t, queue[i].slot, &sql, err);
-        if (code != ERR_NONE) {
-            return code;
-        }
     }
-    buf_addf(&sql, "SELECT EXISTS (SELECT 1 FROM \"_plumb_q_%s\" WHERE \"_failed\" = 0)", name);
-    return prepare_format(s, t, DERIVE_LEFT, &sql, err);
+    return code;
+}
+
+/* The rows of the queue that `changed` came from. */
+static void taken_delete(struct buf *out, const struct transform *t) {
+    buf_addf(out,
+             "DELETE FROM \"_plumb_q_%s\" AS q USING (SELECT unnest(\"_ids\") AS \"_id\" FROM "
+             "\"_plumb_changed_%s\") AS w WHERE q.\"_id\" = w.\"_id\"",
+             t->def->name, t->def->name);
+}
+
+static enum err_code postgres_keys(struct store *s, struct transform *t, struct err *err) {
+    const char *name = t->def->name;
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    buf_addf(&sql, "INSERT INTO \"_plumb_changed_%s\" SELECT ", name);
+    changed_names(&sql, t, "");
+    buf_adds(&sql, ", array_agg(\"_id\") FROM (SELECT ");
+    changed_names(&sql, t, "");
+    buf_addf(&sql,
+             ", \"_id\" FROM \"_plumb_q_%s\" WHERE \"_failed\" = 0 ORDER BY \"_id\" LIMIT ?1) AS w "
+             "GROUP BY ",
+             name);
+    changed_names(&sql, t, "");
+    enum err_code code = prepare_format(s, t, DERIVE_CHANGED, &sql, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    taken_delete(&sql, t);
+    code = prepare_format(s, t, DERIVE_TAKEN, &sql, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    buf_addf(&sql, "WITH older AS (DELETE FROM \"_plumb_q_%s\" WHERE \"_failed\" = 1 AND ", name);
+    in_changed(&sql, t);
+    buf_adds(&sql, "), taken AS (");
+    taken_delete(&sql, t);
+    buf_addf(&sql, ") INSERT INTO \"_plumb_q_%s\"(", name);
+    changed_names(&sql, t, "");
+    buf_adds(&sql, ", \"_failed\", \"_error\") SELECT ");
+    changed_names(&sql, t, "");
+    buf_addf(&sql, ", 1, ?1 FROM \"_plumb_changed_%s\"", name);
+    return prepare_format(s, t, DERIVE_FAILED, &sql, err);
+}
+
+static enum err_code keys_prepare(struct store *s, struct transform *t, struct err *err) {
+    enum err_code code =
+        t->dialect == STORE_SQLITE ? sqlite_keys(s, t, err) : postgres_keys(s, t, err);
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    buf_addf(&sql, "DELETE FROM \"_plumb_q_%s\" WHERE \"_failed\" = 1 AND ", t->def->name);
+    in_changed(&sql, t);
+    if (code == ERR_NONE) {
+        code = prepare_format(s, t, DERIVE_MENDED, &sql, err);
+    }
+    buf_clear(&sql);
+    buf_addf(&sql,
+             "SELECT count(*) FROM (SELECT 1 AS one FROM \"_plumb_q_%s\" WHERE \"_failed\" = 0 "
+             "LIMIT 1) AS w",
+             t->def->name);
+    return code == ERR_NONE ? prepare_format(s, t, DERIVE_LEFT, &sql, err) : code;
 }
 
 static enum err_code result_prepare(struct store *s, struct transform *t, struct err *err) {
     const char *name = t->def->name;
     const struct flow_table *into = t->def->into;
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
-    buf_addf(&sql, "DELETE FROM temp.\"_plumb_result_%s\"", name);
-    enum err_code code = prepare_format(s, t, DERIVE_RESULT_CLEAR, &sql, err);
-    if (code != ERR_NONE) {
-        return code;
-    }
     AUTO_BUF body = BUF_INIT(BUF_TEXT_MAX);
     size_t prefix = 0;
     buf_adds(&body, "SELECT ");
     changed_names(&body, t, "");
-    buf_addf(&body, " FROM temp.\"_plumb_changed_%s\"", name);
-    buf_addf(&sql, "INSERT INTO temp.\"_plumb_result_%s\" SELECT ", name);
+    buf_addf(&body, " FROM \"_plumb_changed_%s\"", name);
+    buf_addf(&sql, "INSERT INTO \"_plumb_result_%s\" SELECT ", name);
     for (size_t i = 0; i < into->schema.count; i++) {
         buf_adds(&sql, i > 0 ? ", " : "");
         sql_cell(&sql, t, i);
     }
     buf_adds(&sql, " FROM (");
-    sql_wrap(&sql, "changed", buf_c(&body), t->def->sql, &prefix);
+    sql_wrap(&sql, "changed", buf_c(&body), t->sql, &prefix);
     buf_adds(&sql, ") AS s");
-    code = prepare_format(s, t, DERIVE_RESULT, &sql, err);
+    enum err_code code = prepare_format(s, t, DERIVE_RESULT, &sql, err);
     if (code != ERR_NONE) {
         return code;
     }
-    buf_addf(&sql, "SELECT count(*) FROM temp.\"_plumb_result_%s\" WHERE (", name);
+    buf_addf(&sql, "SELECT count(*) FROM \"_plumb_result_%s\" WHERE (", name);
     changed_names(&sql, t, "");
     buf_adds(&sql, ") NOT IN (SELECT ");
     changed_names(&sql, t, "");
-    buf_addf(&sql, " FROM temp.\"_plumb_changed_%s\")", name);
+    buf_addf(&sql, " FROM \"_plumb_changed_%s\")", name);
     return prepare_format(s, t, DERIVE_STRAY, &sql, err);
 }
 
@@ -139,7 +189,7 @@ static enum err_code merge_prepare(struct store *s, struct transform *t, struct 
     sql_all_names(&sql, &into->schema, "");
     buf_adds(&sql, ") SELECT ");
     sql_all_names(&sql, &into->schema, "s.");
-    buf_addf(&sql, " FROM temp.\"_plumb_result_%s\" AS s WHERE true", name);
+    buf_addf(&sql, " FROM \"_plumb_result_%s\" AS s WHERE true", name);
     sql_conflict(&sql, into);
     sql_set_excluded(&sql, into);
     buf_adds(&sql, " WHERE NOT (");
@@ -153,11 +203,11 @@ static enum err_code merge_prepare(struct store *s, struct transform *t, struct 
     changed_names(&sql, t, "");
     buf_adds(&sql, ") IN (SELECT ");
     changed_names(&sql, t, "");
-    buf_addf(&sql, " FROM temp.\"_plumb_changed_%s\") AND (", name);
+    buf_addf(&sql, " FROM \"_plumb_changed_%s\") AND (", name);
     sql_names(&sql, &into->schema, into->key, into->key_count, "");
     buf_adds(&sql, ") NOT IN (SELECT ");
     sql_names(&sql, &into->schema, into->key, into->key_count, "");
-    buf_addf(&sql, " FROM temp.\"_plumb_result_%s\")", name);
+    buf_addf(&sql, " FROM \"_plumb_result_%s\")", name);
     return prepare_format(s, t, DERIVE_DELETE, &sql, err);
 }
 
@@ -177,24 +227,31 @@ static enum err_code mappings_prepare(struct store *s, struct transform *t, stru
         AUTO_BUF body = BUF_INIT(BUF_TEXT_MAX);
         AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
         size_t prefix = 0;
+        const bool is_sqlite = t->dialect == STORE_SQLITE;
         buf_adds(&body, "SELECT ");
         sql_all_names(&body, &on->table->schema, "");
-        buf_addf(&body, " FROM \"_plumb_q_%s.%s\"", t->def->name, on->table->name);
+        if (is_sqlite) {
+            buf_addf(&body, " FROM \"_plumb_q_%s.%s\"", t->def->name, on->table->name);
+        } else { /* exactly what is read is deleted */
+            buf_adds(&body, " FROM taken");
+            buf_addf(&sql, "WITH taken AS (DELETE FROM \"_plumb_q_%s.%s\" RETURNING *) ",
+                     t->def->name, on->table->name);
+        }
         buf_addf(&sql, "INSERT INTO \"_plumb_q_%s\"(", t->def->name);
         changed_names(&sql, t, "");
         buf_adds(&sql, ") SELECT ");
         changed_names(&sql, t, "s.");
         buf_adds(&sql, " FROM (");
-        sql_wrap(&sql, "change", buf_c(&body), on->sql, &prefix);
+        sql_wrap(&sql, "change", buf_c(&body), t->on_sql[i], &prefix);
         buf_adds(&sql, ") AS s WHERE ");
         for (size_t k = 0; k < t->def->changed_count; k++) {
             buf_addf(&sql, "%ss.\"%s\" IS NOT NULL", k > 0 ? " AND " : "",
                      t->def->into->schema.columns[t->def->changed[k]].name);
         }
-        buf_adds(&sql, " ON CONFLICT DO NOTHING");
+        buf_adds(&sql, is_sqlite ? " ON CONFLICT DO NOTHING" : "");
         enum err_code code = prepare_format(s, t, slot++, &sql, err);
         buf_addf(&sql, "DELETE FROM \"_plumb_q_%s.%s\"", t->def->name, on->table->name);
-        if (code == ERR_NONE) {
+        if (code == ERR_NONE && is_sqlite) {
             code = prepare_format(s, t, slot++, &sql, err);
         }
         if (code != ERR_NONE) {
@@ -219,9 +276,9 @@ enum err_code derive_prepare(struct store *s, struct transform *t, struct err *e
 }
 
 /* The first `limit` waiting keys; *taken how many there were. */
-static enum err_code take_keys(struct transform *t, int64_t limit, int64_t *taken,
+static enum err_code take_keys(struct store *s, struct transform *t, int64_t limit, int64_t *taken,
                                struct err *err) {
-    enum err_code code = store_run(t->statements[DERIVE_CHANGED_CLEAR], NULL, err);
+    enum err_code code = transform_work_empty(s, t, "changed", err);
     if (code != ERR_NONE) {
         return code;
     }
@@ -229,8 +286,8 @@ static enum err_code take_keys(struct transform *t, int64_t limit, int64_t *take
     return store_run(t->statements[DERIVE_CHANGED], taken, err);
 }
 
-static enum err_code apply_keys(struct transform *t, struct err *err) {
-    enum err_code code = store_run(t->statements[DERIVE_RESULT_CLEAR], NULL, err);
+static enum err_code apply_keys(struct store *s, struct transform *t, struct err *err) {
+    enum err_code code = transform_work_empty(s, t, "result", err);
     if (code == ERR_NONE) {
         code = store_run(t->statements[DERIVE_RESULT], NULL, err);
     }
@@ -252,8 +309,9 @@ static enum err_code apply_keys(struct transform *t, struct err *err) {
 }
 
 /* The key has no result, so its rows go: kept, they would tell how records were batched. */
-static enum err_code mark_failed(struct transform *t, const struct err *why, struct err *err) {
-    enum err_code code = store_run(t->statements[DERIVE_RESULT_CLEAR], NULL, err);
+static enum err_code mark_failed(struct store *s, struct transform *t, const struct err *why,
+                                 struct err *err) {
+    enum err_code code = transform_work_empty(s, t, "result", err);
     if (code == ERR_NONE) {
         code = store_run(t->statements[DERIVE_DELETE], NULL, err);
     }
@@ -270,7 +328,7 @@ static enum err_code apply_bisecting(struct store *s, struct transform *t, struc
     int64_t done = 0;
     while (done < DERIVE_KEYS_MAX) {
         int64_t taken = 0;
-        enum err_code code = take_keys(t, limit, &taken, err);
+        enum err_code code = take_keys(s, t, limit, &taken, err);
         if (code != ERR_NONE || taken == 0) {
             return code;
         }
@@ -279,7 +337,7 @@ static enum err_code apply_bisecting(struct store *s, struct transform *t, struc
             return code;
         }
         struct err why = ERR_INIT;
-        code = apply_keys(t, &why);
+        code = apply_keys(s, t, &why);
         sql_explain(t->def, &why);
         if (code == ERR_NONE) {
             code = store_release(s, err);
@@ -294,7 +352,7 @@ static enum err_code apply_bisecting(struct store *s, struct transform *t, struc
                 *err = why;
                 return code;
             }
-            code = taken == 1 ? mark_failed(t, &why, err) : ERR_NONE;
+            code = taken == 1 ? mark_failed(s, t, &why, err) : ERR_NONE;
             done += taken == 1;
             limit = taken > 1 ? taken / 2 : 1;
         }

@@ -18,6 +18,10 @@ enum tick {
 
 struct transform {
     const struct flow_transform *def;
+    enum store_dialect dialect;
+    const char *sql;         /* the flow's, as the store's SQL has it */
+    const char *delete_when; /* the same; NULL: none */
+    const char **on_sql;     /* the same, [on_count]; NULL where a mapping is none */
     struct store_statement *statements[TRANSFORM_STATEMENTS_MAX];
     bool
         tracked; /* map: rows out are counted per record, since a join or many: may multiply them */
@@ -100,12 +104,20 @@ MUST_CHECK enum err_code take_back_check(const struct sql_facts *facts, const ch
 MUST_CHECK enum err_code take_back_prepare(struct store *s, struct transform *t, struct err *err);
 MUST_CHECK enum err_code sum_prepare(struct store *s, struct transform *t, struct err *err);
 MUST_CHECK enum err_code derive_prepare(struct store *s, struct transform *t, struct err *err);
-MUST_CHECK enum err_code sum_apply(struct transform *t, bool *more, struct err *err);
+MUST_CHECK enum err_code sum_apply(struct store *s, struct transform *t, bool *more,
+                                   struct err *err);
 MUST_CHECK enum err_code derive_apply(struct store *s, struct transform *t, bool *more,
                                       struct err *err);
 /* Prepares sql into statements[slot]. */
 MUST_CHECK enum err_code transform_prepare(struct store *s, struct transform *t, int slot,
                                            const char *sql, struct err *err);
+
+/* The work table _plumb_KIND_TRANSFORM (store_work_make). */
+MUST_CHECK enum err_code transform_work_make(struct store *s, const struct transform *t,
+                                             const char *kind, const char *columns, bool keyed,
+                                             struct err *err);
+MUST_CHECK enum err_code transform_work_empty(struct store *s, const struct transform *t,
+                                              const char *kind, struct err *err);
 
 /* First column of the first row of statements[slot]; 0 when there is none. */
 MUST_CHECK enum err_code transform_query_i64(struct transform *t, int slot, int64_t *out,

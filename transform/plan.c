@@ -13,6 +13,22 @@ enum err_code transform_prepare(struct store *s, struct transform *t, int slot, 
     return ERR_NONE;
 }
 
+enum err_code transform_work_make(struct store *s, const struct transform *t, const char *kind,
+                                  const char *columns, bool keyed, struct err *err) {
+    char *name = mem_printf("_plumb_%s_%s", kind, t->def->name);
+    enum err_code code = store_work_make(s, name, columns, keyed, err);
+    mem_free(name);
+    return code;
+}
+
+enum err_code transform_work_empty(struct store *s, const struct transform *t, const char *kind,
+                                   struct err *err) {
+    char *name = mem_printf("_plumb_%s_%s", kind, t->def->name);
+    enum err_code code = store_work_empty(s, name, err);
+    mem_free(name);
+    return code;
+}
+
 enum err_code transform_query_i64(struct transform *t, int slot, int64_t *out, struct err *err) {
     bool has_row = false;
     enum err_code code = store_step(t->statements[slot], &has_row, err);
@@ -46,12 +62,31 @@ static enum err_code prepare_kind(struct store *s, struct transform *t, struct e
     return ERR_NONE;
 }
 
-static enum err_code open_all(struct plan *p, struct err *err) {
-    struct store *s = p->store;
+static enum err_code check_in(struct store *s, struct plan *p, struct err *err) {
     enum err_code code = ERR_NONE;
     for (size_t i = 0; code == ERR_NONE && i < p->flow->transform_count; i++) {
         code = check_kind(s, p->flow, p->items[i], err);
     }
+    return code;
+}
+
+/* What SQL does is asked of SQLite, whatever the store: one answer for all. */
+static enum err_code check_all(struct plan *p, struct err *err) {
+    if (store_dialect(p->store) == STORE_SQLITE) {
+        return check_in(p->store, p, err);
+    }
+    struct store *scratch = NULL;
+    enum err_code code = store_open(p->flow, STORE_SCRATCH, &scratch, err);
+    if (code == ERR_NONE) {
+        code = check_in(scratch, p, err);
+    }
+    store_close(scratch);
+    return code;
+}
+
+static enum err_code open_all(struct plan *p, struct err *err) {
+    struct store *s = p->store;
+    enum err_code code = check_all(p, err);
     if (code == ERR_NONE) {
         code = store_forget_absent(s, err);
     }
@@ -82,6 +117,14 @@ enum err_code plan_open(struct store *s, const struct flow *flow, struct plan **
     for (size_t i = 0; i < flow->transform_count; i++) {
         p->items[i] = mem_alloc(sizeof(struct transform));
         p->items[i]->def = &flow->transforms[i];
+        p->items[i]->dialect = store_dialect(s);
+        p->items[i]->sql = flow->transforms[i].sql;
+        p->items[i]->delete_when = flow->transforms[i].delete_when;
+        p->items[i]->on_sql =
+            mem_alloc_array(flow->transforms[i].on_count + 1, sizeof(*p->items[i]->on_sql));
+        for (size_t k = 0; k < flow->transforms[i].on_count; k++) {
+            p->items[i]->on_sql[k] = flow->transforms[i].on[k].sql;
+        }
     }
     enum err_code code = store_begin(s, err);
     if (code == ERR_NONE) {
@@ -109,6 +152,7 @@ void plan_close(struct plan *p) {
         for (size_t k = 0; k < TRANSFORM_STATEMENTS_MAX; k++) {
             store_statement_free(t->statements[k]);
         }
+        mem_free(t->on_sql);
         mem_free(t->computed);
         mem_free(t->identity);
         mem_free(t->reads);
@@ -125,7 +169,7 @@ enum err_code cascade_apply(struct plan *p, size_t index, bool *more, struct err
     case TRANSFORM_MAP:
         return ERR_NONE;
     case TRANSFORM_SUM:
-        return sum_apply(t, more, err);
+        return sum_apply(p->store, t, more, err);
     case TRANSFORM_DERIVE:
         return derive_apply(p->store, t, more, err);
     }
@@ -167,9 +211,10 @@ enum err_code cascade_retry_failed(struct plan *p, size_t index, struct err *err
         return ERR_NONE;
     }
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    /* In SQLite a key may wait only once; one that failed and changed since does already. */
     buf_addf(&sql,
-             "UPDATE OR IGNORE \"_plumb_q_%s\" SET \"_failed\" = 0, \"_error\" = NULL "
-             "WHERE \"_failed\" = 1",
-             def->name);
+             "UPDATE %s\"_plumb_q_%s\" SET \"_failed\" = 0, \"_error\" = NULL WHERE \"_failed\" = "
+             "1",
+             store_dialect(p->store) == STORE_SQLITE ? "OR IGNORE " : "", def->name);
     return store_execute(p->store, buf_c(&sql), err);
 }

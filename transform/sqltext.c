@@ -82,7 +82,7 @@ void sql_wrap(struct buf *out, const char *relation, const char *body, const cha
     buf_addf(out, "WITH %s AS NOT MATERIALIZED (%s) SELECT * FROM (", relation, body);
     *prefix = out->len;
     buf_addstr(out, (struct str){user_sql, statement_length(user_sql)});
-    buf_adds(out, "\n)");
+    buf_adds(out, "\n) AS \"_plumb_rows\"");
 }
 
 void sql_same(struct buf *out, const struct flow_table *t, const char *left, const char *right) {
@@ -90,13 +90,13 @@ void sql_same(struct buf *out, const struct flow_table *t, const char *left, con
     for (size_t i = 0; i < t->schema.count; i++) {
         if (!sql_is_in(t->key, t->key_count, i)) {
             const char *name = t->schema.columns[i].name;
-            buf_addf(out, "%s%s.\"%s\" IS %s.\"%s\"", terms > 0 ? " AND " : "", left, name, right,
-                     name);
+            buf_addf(out, "%s%s.\"%s\" IS NOT DISTINCT FROM %s.\"%s\"", terms > 0 ? " AND " : "",
+                     left, name, right, name);
             terms++;
         }
     }
     if (terms == 0) {
-        buf_adds(out, "1");
+        buf_adds(out, "true");
     }
 }
 

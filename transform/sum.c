@@ -4,11 +4,15 @@
  * over both sides; the signed amounts are added up per key into a temporary table (the delta),
  * which is then added to the table. `_n` counts the contributions to a key; when it reaches zero
  * nothing is left of the key and it is deleted. Where nothing went, as while events arrive, the
- * delta is left out: the amounts are added to the table as they are summed up. */
+ * delta is left out: the amounts are added to the table as they are summed up.
+ *
+ * In SQLite one pass reads the queue up to a rowid and then deletes up to it. In PostgreSQL others
+ * add to the queue meanwhile, in an order that is not that of their commits, so a pass moves rows
+ * into a table of its own, and reads these. */
 #include "transform/internal.h"
 
 enum slot {
-    SUM_CLEAR,
+    SUM_TAKE, /* PostgreSQL: from the queue into _plumb_taken_ */
     SUM_DELTA,
     SUM_ADD,
     SUM_WENT,   /* whether anything went, or all came */
@@ -43,31 +47,27 @@ static void side(struct buf *out, const struct transform *t, int sign) {
             comma = ", ";
         }
     }
-    buf_addf(&body, "%s FROM \"_plumb_q_%s\" WHERE \"_sign\" = %d AND rowid <= ?1",
-             comma[0] == '\0' ? "1" : "", t->def->name, sign);
+    const bool is_sqlite = t->dialect == STORE_SQLITE;
+    buf_addf(&body, "%s FROM \"_plumb_%s_%s\" WHERE \"_sign\" = %d%s",
+             comma[0] == '\0' ? "1 AS one" : "", is_sqlite ? "q" : "taken", t->def->name, sign,
+             is_sqlite ? " AND rowid <= ?1" : "");
     buf_adds(out, "SELECT ");
     sql_all_names(out, &t->def->into->schema, "");
     buf_addf(out, ", %d AS \"_sign\" FROM (", sign);
-    sql_wrap(out, "change", buf_c(&body), t->def->sql, &prefix);
-    buf_adds(out, ")");
+    sql_wrap(out, "change", buf_c(&body), t->sql, &prefix);
+    buf_adds(out, ") AS s");
 }
 
 static enum err_code delta_prepare(struct store *s, struct transform *t, struct err *err) {
     const struct flow_table *into = t->def->into;
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
-    buf_addf(&sql, "CREATE TEMP TABLE \"_plumb_delta_%s\"(", t->def->name);
     sql_column_types(&sql, s, &into->schema);
     buf_adds(&sql, ", \"_n\" INTEGER NOT NULL, PRIMARY KEY(");
     sql_names(&sql, &into->schema, into->key, into->key_count, "");
-    buf_adds(&sql, ")) STRICT, WITHOUT ROWID");
-    enum err_code code = store_execute(s, buf_c(&sql), err);
+    buf_adds(&sql, ")");
+    enum err_code code = transform_work_make(s, t, "delta", buf_c(&sql), true, err);
     buf_clear(&sql);
-    buf_addf(&sql, "DELETE FROM temp.\"_plumb_delta_%s\"", t->def->name);
-    if (code == ERR_NONE) {
-        code = transform_prepare(s, t, SUM_CLEAR, buf_c(&sql), err);
-    }
-    buf_clear(&sql);
-    buf_addf(&sql, "INSERT INTO temp.\"_plumb_delta_%s\"(", t->def->name);
+    buf_addf(&sql, "INSERT INTO \"_plumb_delta_%s\"(", t->def->name);
     sql_names(&sql, &into->schema, into->key, into->key_count, "");
     for (size_t i = 0; i < into->schema.count; i++) {
         if (!sql_is_in(into->key, into->key_count, i)) {
@@ -81,18 +81,20 @@ static enum err_code delta_prepare(struct store *s, struct transform *t, struct 
     side(&sql, t, 1);
     buf_adds(&sql, " UNION ALL ");
     side(&sql, t, -1);
-    buf_adds(&sql, ") GROUP BY ");
+    buf_adds(&sql, ") AS a GROUP BY ");
     sql_names(&sql, &into->schema, into->key, into->key_count, "");
     return code == ERR_NONE ? transform_prepare(s, t, SUM_DELTA, buf_c(&sql), err) : code;
 }
 
 /* A delta that changes nothing is left out, so that it triggers nothing. */
-static void delta_is_something(struct buf *out, const struct flow_table *into) {
+static void delta_is_something(struct buf *out, const struct transform *t) {
+    const struct flow_table *into = t->def->into;
+    const char *zero = t->dialect == STORE_SQLITE ? "X'80'" : "0";
     buf_adds(out, "d.\"_n\" <> 0");
     for (size_t i = 0; i < into->schema.count; i++) {
         if (!sql_is_in(into->key, into->key_count, i)) {
             const struct column *c = &into->schema.columns[i];
-            buf_addf(out, " OR d.\"%s\" <> %s", c->name, c->type == TYPE_INT256 ? "X'80'" : "0");
+            buf_addf(out, " OR d.\"%s\" <> %s", c->name, c->type == TYPE_INT256 ? zero : "0");
         }
     }
 }
@@ -113,9 +115,9 @@ static void sql_added(struct buf *out, const struct flow_table *into) {
 static enum err_code direct_prepare(struct store *s, struct transform *t, struct err *err) {
     const struct flow_table *into = t->def->into;
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
-    buf_addf(&sql,
-             "SELECT EXISTS (SELECT 1 FROM \"_plumb_q_%s\" WHERE \"_sign\" < 0 AND rowid <= ?1)",
-             t->def->name);
+    const bool is_sqlite = t->dialect == STORE_SQLITE;
+    buf_addf(&sql, "SELECT EXISTS (SELECT 1 FROM \"_plumb_%s_%s\" WHERE \"_sign\" < 0%s)",
+             is_sqlite ? "q" : "taken", t->def->name, is_sqlite ? " AND rowid <= ?1" : "");
     enum err_code code = transform_prepare(s, t, SUM_WENT, buf_c(&sql), err);
     buf_clear(&sql);
     buf_addf(&sql, "INSERT INTO \"%s\" AS t (", into->name);
@@ -130,7 +132,7 @@ static enum err_code direct_prepare(struct store *s, struct transform *t, struct
     amounts_signed(&sql, into);
     buf_adds(&sql, ", count(*) FROM (");
     side(&sql, t, 1);
-    buf_adds(&sql, ") WHERE true GROUP BY ");
+    buf_adds(&sql, ") AS a WHERE true GROUP BY ");
     sql_names(&sql, &into->schema, into->key, into->key_count, "");
     sql_added(&sql, into);
     return code == ERR_NONE ? transform_prepare(s, t, SUM_DIRECT, buf_c(&sql), err) : code;
@@ -143,8 +145,8 @@ static enum err_code add_prepare(struct store *s, struct transform *t, struct er
     sql_all_names(&sql, &into->schema, "");
     buf_adds(&sql, ", \"_n\") SELECT ");
     sql_all_names(&sql, &into->schema, "d.");
-    buf_addf(&sql, ", d.\"_n\" FROM temp.\"_plumb_delta_%s\" AS d WHERE ", t->def->name);
-    delta_is_something(&sql, into);
+    buf_addf(&sql, ", d.\"_n\" FROM \"_plumb_delta_%s\" AS d WHERE ", t->def->name);
+    delta_is_something(&sql, t);
     sql_added(&sql, into);
     enum err_code code = transform_prepare(s, t, SUM_ADD, buf_c(&sql), err);
     if (code != ERR_NONE) {
@@ -152,7 +154,7 @@ static enum err_code add_prepare(struct store *s, struct transform *t, struct er
     }
     /* Keys that lost contributions are the only ones that can have none left. */
     buf_clear(&sql);
-    buf_addf(&sql, "SELECT count(*) FROM temp.\"_plumb_delta_%s\" AS d JOIN \"%s\" AS t USING (",
+    buf_addf(&sql, "SELECT count(*) FROM \"_plumb_delta_%s\" AS d JOIN \"%s\" AS t USING (",
              t->def->name, into->name);
     sql_names(&sql, &into->schema, into->key, into->key_count, "");
     buf_adds(&sql, ") WHERE d.\"_n\" < 0 AND t.\"_n\" < 0");
@@ -162,11 +164,14 @@ static enum err_code add_prepare(struct store *s, struct transform *t, struct er
     sql_names(&sql, &into->schema, into->key, into->key_count, "");
     buf_adds(&sql, ") IN (SELECT ");
     sql_names(&sql, &into->schema, into->key, into->key_count, "");
-    buf_addf(&sql, " FROM temp.\"_plumb_delta_%s\" WHERE \"_n\" < 0) AND \"_n\" = 0", t->def->name);
+    buf_addf(&sql, " FROM \"_plumb_delta_%s\" WHERE \"_n\" < 0) AND \"_n\" = 0", t->def->name);
     if (code == ERR_NONE) {
         code = transform_prepare(s, t, SUM_DELETE, buf_c(&sql), err);
     }
-    buf_clear(&sql);
+    return code;
+}
+
+static enum err_code sqlite_queue(struct store *s, struct transform *t, struct err *err) {
     static const struct {
         enum slot slot;
         const char *before, *after;
@@ -174,6 +179,8 @@ static enum err_code add_prepare(struct store *s, struct transform *t, struct er
                  {SUM_TAKEN, "DELETE FROM", " WHERE rowid <= ?1"},
                  {SUM_FIRST, "SELECT min(rowid) FROM", ""},
                  {SUM_LAST, "SELECT max(rowid) FROM", ""}};
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    enum err_code code = ERR_NONE;
     for (size_t i = 0; code == ERR_NONE && i < ARRAY_COUNT(queue); i++) {
         buf_clear(&sql);
         buf_addf(&sql, "%s \"_plumb_q_%s\"%s", queue[i].before, t->def->name, queue[i].after);
@@ -182,18 +189,50 @@ static enum err_code add_prepare(struct store *s, struct transform *t, struct er
     return code;
 }
 
+static void taken_names(struct buf *out, const struct transform *t, const struct store *types) {
+    const struct schema *schema = &t->def->from->schema;
+    buf_adds(out, types != NULL ? "\"_sign\" bigint NOT NULL" : "\"_sign\"");
+    for (size_t i = 0; i < schema->count; i++) {
+        if (t->reads[i]) {
+            buf_addf(out, ", \"%s\" %s", schema->columns[i].name,
+                     types != NULL ? store_sql_type(types, schema->columns[i].type) : "");
+        }
+    }
+}
+
+static enum err_code postgres_queue(struct store *s, struct transform *t, struct err *err) {
+    const char *name = t->def->name;
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    taken_names(&sql, t, s);
+    enum err_code code = transform_work_make(s, t, "taken", buf_c(&sql), false, err);
+    buf_clear(&sql);
+    buf_addf(&sql,
+             "WITH gone AS (DELETE FROM \"_plumb_q_%s\" WHERE \"_id\" IN (SELECT \"_id\" FROM "
+             "\"_plumb_q_%s\" ORDER BY \"_id\" LIMIT %d) RETURNING ",
+             name, name, SUM_ROWS_MAX);
+    taken_names(&sql, t, NULL);
+    buf_addf(&sql, ") INSERT INTO \"_plumb_taken_%s\" SELECT * FROM gone", name);
+    return code == ERR_NONE ? transform_prepare(s, t, SUM_TAKE, buf_c(&sql), err) : code;
+}
+
 enum err_code sum_prepare(struct store *s, struct transform *t, struct err *err) {
     enum err_code code = delta_prepare(s, t, err);
     if (code == ERR_NONE) {
         code = direct_prepare(s, t, err);
     }
-    return code == ERR_NONE ? add_prepare(s, t, err) : code;
+    if (code == ERR_NONE) {
+        code = add_prepare(s, t, err);
+    }
+    if (code != ERR_NONE) {
+        return code;
+    }
+    return t->dialect == STORE_SQLITE ? sqlite_queue(s, t, err) : postgres_queue(s, t, err);
 }
 
 /* Something went: contributions may run out. */
-static enum err_code apply_delta(struct transform *t, struct err *err) {
-    static const enum slot before[] = {SUM_CLEAR, SUM_DELTA, SUM_ADD};
-    enum err_code code = ERR_NONE;
+static enum err_code apply_delta(struct store *s, struct transform *t, struct err *err) {
+    static const enum slot before[] = {SUM_DELTA, SUM_ADD};
+    enum err_code code = transform_work_empty(s, t, "delta", err);
     for (size_t i = 0; code == ERR_NONE && i < ARRAY_COUNT(before); i++) {
         code = store_run(t->statements[before[i]], NULL, err);
     }
@@ -211,7 +250,18 @@ static enum err_code apply_delta(struct transform *t, struct err *err) {
     return code == ERR_NONE ? store_run(t->statements[SUM_DELETE], NULL, err) : code;
 }
 
-enum err_code sum_apply(struct transform *t, bool *more, struct err *err) {
+static enum err_code apply_taken(struct store *s, struct transform *t, struct err *err) {
+    int64_t went = 0;
+    enum err_code code = transform_query_i64(t, SUM_WENT, &went, err);
+    if (code == ERR_NONE) {
+        code = went != 0 ? apply_delta(s, t, err) : store_run(t->statements[SUM_DIRECT], NULL, err);
+    }
+    sql_explain(t->def, err);
+    return code;
+}
+
+static enum err_code sqlite_apply(struct store *s, struct transform *t, bool *more,
+                                  struct err *err) {
     int64_t first = 0;
     int64_t last = 0;
     enum err_code code = transform_query_i64(t, SUM_FIRST, &first, err);
@@ -224,14 +274,25 @@ enum err_code sum_apply(struct transform *t, bool *more, struct err *err) {
     for (size_t i = 0; i < ARRAY_COUNT(up_to); i++) {
         store_bind_i64(t->statements[up_to[i]], 1, until);
     }
-    int64_t went = 0;
     if (code == ERR_NONE) {
-        code = transform_query_i64(t, SUM_WENT, &went, err);
+        code = apply_taken(s, t, err);
     }
-    if (code == ERR_NONE) {
-        code = went != 0 ? apply_delta(t, err) : store_run(t->statements[SUM_DIRECT], NULL, err);
-    }
-    sql_explain(t->def, err);
     return code == ERR_NONE ? store_run(t->statements[*more ? SUM_TAKEN : SUM_EMPTY], NULL, err)
                             : code;
+}
+
+static enum err_code postgres_apply(struct store *s, struct transform *t, bool *more,
+                                    struct err *err) {
+    int64_t taken = 0;
+    enum err_code code = transform_work_empty(s, t, "taken", err);
+    if (code == ERR_NONE) {
+        code = store_run(t->statements[SUM_TAKE], &taken, err);
+    }
+    *more = taken == SUM_ROWS_MAX;
+    return code == ERR_NONE && taken > 0 ? apply_taken(s, t, err) : code;
+}
+
+enum err_code sum_apply(struct store *s, struct transform *t, bool *more, struct err *err) {
+    return t->dialect == STORE_SQLITE ? sqlite_apply(s, t, more, err)
+                                      : postgres_apply(s, t, more, err);
 }

@@ -77,7 +77,7 @@ enum err_code take_back_check(const struct sql_facts *facts, const char *relatio
 static void delete_by_number(struct buf *out, const struct flow_transform *def) {
     buf_addf(out,
              "DELETE FROM \"%s\" WHERE \"_partition\" = ?1 AND \"_record\" IN (SELECT "
-             "_plumb_record() FROM temp.\"%s\")",
+             "_plumb_record() FROM \"%s\")",
              def->into->name, def->stream->relation);
 }
 
@@ -93,7 +93,7 @@ static void delete_by_identity(struct buf *out, const struct transform *t) {
     for (size_t i = 0; i < spec->identity_count; i++) {
         buf_addf(out, "%s\"%s\"", i > 0 ? ", " : "", spec->schema.columns[spec->identity[i]].name);
     }
-    buf_addf(out, " FROM temp.\"%s\")", def->stream->relation);
+    buf_addf(out, " FROM \"%s\")", def->stream->relation);
 }
 
 enum err_code take_back_prepare(struct store *s, struct transform *t, struct err *err) {

@@ -75,8 +75,8 @@ static enum err_code store_make(const struct flow *flow, enum store_mode mode, s
 static enum err_code is_there(struct pg *pg, const char *schema, bool *out, struct err *err) {
     struct pg_statement *st = NULL;
     bool has_row = false;
-    enum err_code code = pg_prepare(
-        pg, "SELECT to_regclass(format('%I._plumb_meta', ?1)) IS NOT NULL", &st, err);
+    enum err_code code =
+        pg_prepare(pg, "SELECT to_regclass(format('%I._plumb_meta', ?1)) IS NOT NULL", &st, err);
     if (code == ERR_NONE) {
         pg_bind_str(st, 1, str_of(schema));
         code = pg_step(st, &has_row, err);
@@ -146,9 +146,8 @@ static void ticks_reset(struct store *s) {
 static enum err_code analyse(struct store *base, const char *sql, struct sql_facts *out,
                              int64_t *offset, struct err *err) {
     struct postgres_store *s = postgres_of(base);
-    enum err_code code = s->scratch == NULL
-                             ? store_open(base->flow, STORE_SCRATCH, &s->scratch, err)
-                             : ERR_NONE;
+    enum err_code code =
+        s->scratch == NULL ? store_open(base->flow, STORE_SCRATCH, &s->scratch, err) : ERR_NONE;
     return code == ERR_NONE ? store_analyse(s->scratch, sql, out, offset, err) : code;
 }
 

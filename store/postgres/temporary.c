@@ -61,8 +61,8 @@ enum err_code postgres_present(struct store *base, const struct flow_stream *str
     }
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&sql, "COPY pg_temp.\"%s\" FROM STDIN (FORMAT binary)", stream->relation);
-    code = pg_copy_table(s->pg, buf_c(&sql), rows->rows, rows->low, rows->high,
-                         &rows->first_record, err);
+    code = pg_copy_table(s->pg, buf_c(&sql), rows->rows, rows->low, rows->high, &rows->first_record,
+                         err);
     if (code == ERR_NONE) {
         note_made(s, &p->filled);
         p->rows = *rows;
@@ -81,7 +81,8 @@ enum err_code postgres_work_make(struct store *base, const char *name, const cha
         s->work_capacity = s->work_capacity > 0 ? s->work_capacity * 2 : 16;
         s->works = mem_realloc(s->works, s->work_capacity * sizeof(*s->works));
     }
-    s->works[s->work_count++] = (struct postgres_work){mem_strdup(name), mem_strdup(columns), {0, 0}};
+    s->works[s->work_count++] =
+        (struct postgres_work){mem_strdup(name), mem_strdup(columns), {0, 0}};
     return ERR_NONE;
 }
 
