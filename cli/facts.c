@@ -73,13 +73,13 @@ void facts_style(struct facts *f, enum style style) {
 }
 
 enum err_code facts_from(struct facts *f, struct store_statement *st, struct err *err) {
-    ASSERT((size_t)store_column_count(st) == f->column_count);
     bool has_row = true;
     for (;;) {
         enum err_code code = store_step(st, &has_row, err);
         if (code != ERR_NONE || !has_row) {
             return code;
         }
+        ASSERT((size_t)store_column_count(st) == f->column_count);
         if (facts_rows(f) >= FACTS_ROWS_MAX) {
             store_reset(st);
             return ERR_NONE;

@@ -223,7 +223,7 @@ static enum err_code search_range(struct search *s, size_t map, const struct row
     bool has_row = true;
     enum err_code code =
         store_present(store, s->t->opened->flow->transforms[map].stream,
-                      &(struct store_rows){rows, low, high, c->batch, c->first_record}, err);
+                      &(struct store_rows){rows, low, high, c->id, c->first_record}, err);
     while (code == ERR_NONE && has_row) {
         code = store_step(st, &has_row, err);
         if (code == ERR_NONE && has_row) {

@@ -59,11 +59,11 @@ enum err_code listing_write(const struct listing *l, struct store *s, struct rep
     if (code != ERR_NONE) {
         return code;
     }
-    ASSERT((size_t)store_column_count(st) == l->column_count);
     bind_all(l, st);
     json_begin_array(w);
     bool has_row = true;
     while ((code = store_step(st, &has_row, err)) == ERR_NONE && has_row) {
+        ASSERT((size_t)store_column_count(st) == l->column_count);
         json_begin_object(w);
         for (size_t i = 0; i < l->column_count; i++) {
             write_cell(&l->columns[i], (int)i, st, w);
