@@ -96,7 +96,7 @@ def test_check_refuses_a_store_it_does_not_know_as_run_does(plumb, flow):
     text = (flow / "flow.yaml").read_text()
     (flow / "flow.yaml").write_text(text.replace("sqlite:hello.db", "mysql://me:secret@localhost/hello"))
     done = plumb.run("check", flow)
-    assert done.code == 78 and "store mysql: no such kind of store" in done.stderr and "sqlite:hello.db" in done.stderr
+    assert done.code == 78 and "must be sqlite:FILE or postgres://" in done.stderr and "sqlite:hello.db" in done.stderr
     assert "secret" not in done.stderr + done.stdout
     assert done.stderr == plumb.run("run", flow, "--once").stderr
 
