@@ -319,17 +319,19 @@ MUST_CHECK enum err_code store_table_digest(struct store *s, const struct flow_t
 
 /* ---- checking SQL ---- */
 #define SQL_TABLES_MAX 64
+#define SQL_RELATION_BYTES_MAX                                                                     \
+    (2 * FLOW_NAME_BYTES_MAX + 32) /* "_plumb_change_", a name, a table */
 struct sql_facts {
     char columns[SCHEMA_COLUMNS_MAX][FLOW_NAME_BYTES_MAX + 1]; /* names of the result columns */
     char decltypes[SCHEMA_COLUMNS_MAX]
                   [16]; /* "INTEGER", ... for plain column references; else "" */
     size_t column_count;
     struct { /* of the result columns that are plain columns of a table; else "" */
-        char table[FLOW_NAME_BYTES_MAX + 1];
+        char table[SQL_RELATION_BYTES_MAX + 1];
         char column[FLOW_NAME_BYTES_MAX + 1];
     } origins[SCHEMA_COLUMNS_MAX];
     struct {
-        char table[FLOW_NAME_BYTES_MAX + 1];
+        char table[SQL_RELATION_BYTES_MAX + 1];
         char column[FLOW_NAME_BYTES_MAX + 1];
     } reads[SCHEMA_COLUMNS_MAX * 2]; /* distinct (table, column) pairs */
     size_t read_count;

@@ -1,4 +1,4 @@
-/* Change capture: queue tables, and the triggers that fill them.
+/* Change capture: queue tables, and the triggers that fill them; here SQLite's.
  *
  * The triggers use nothing but plain SQL, so a correction made by hand with the sqlite3 shell flows
  * through as well. A trigger on update fires only when a column its consumer reads has changed. */
@@ -97,11 +97,11 @@ static enum err_code capture_sum(struct store *s, const struct transform *t, str
 
 /* INSERT of one key from OLD or NEW, or from a table ("" prefix) for the backfill. */
 static void key_insert(struct buf *out, const struct transform *t, const struct flow_on *on,
-                       const char *prefix, const char *from) {
+                       const char *prefix, const char *from, bool distinct) {
     const struct flow_transform *def = t->def;
     buf_addf(out, "INSERT INTO \"_plumb_q_%s\"(", def->name);
     sql_names(out, &def->into->schema, def->changed, def->changed_count, "");
-    buf_adds(out, ") SELECT ");
+    buf_adds(out, distinct ? ") SELECT DISTINCT " : ") SELECT ");
     for (size_t i = 0; i < on->column_count; i++) {
         buf_addf(out, "%s%s\"%s\"", i > 0 ? ", " : "", prefix, on->columns[i]);
     }
@@ -136,8 +136,8 @@ static enum err_code capture_on(struct store *s, const struct transform *t,
         row_insert(&came, t, on, "NEW.");
         row_insert(&went, t, on, "OLD.");
     } else {
-        key_insert(&came, t, on, "NEW.", "");
-        key_insert(&went, t, on, "OLD.", "");
+        key_insert(&came, t, on, "NEW.", "", false);
+        key_insert(&went, t, on, "OLD.", "", false);
     }
     buf_addf(&both, "%s %s", buf_c(&went), buf_c(&came));
     buf_adds(&when, " WHEN ");
@@ -176,6 +176,9 @@ static enum err_code capture_derive(struct store *s, const struct transform *t, 
 }
 
 enum err_code capture_install(struct store *s, const struct transform *t, struct err *err) {
+    if (store_dialect(s) == STORE_POSTGRES) {
+        return capture_install_postgres(s, t, err);
+    }
     switch (t->def->kind) {
     case TRANSFORM_MAP:
         return ERR_NONE;
@@ -250,7 +253,8 @@ enum err_code capture_backfill(struct store *s, const struct transform *t, const
         } else {
             AUTO_BUF from = BUF_INIT(BUF_TEXT_MAX);
             buf_addf(&from, " FROM \"%s\"", on->table->name);
-            key_insert(&sql, t, on, "", buf_c(&from));
+            /* only in SQLite has the queue a key that keeps it small */
+            key_insert(&sql, t, on, "", buf_c(&from), store_dialect(s) == STORE_POSTGRES);
         }
     }
     return code == ERR_NONE ? store_execute(s, buf_c(&sql), err) : code;

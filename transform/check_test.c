@@ -195,6 +195,11 @@ static const struct refusal refusals[] = {
      DERIVE "SELECT id, (SELECT v FROM rows r ORDER BY v LIMIT 1) AS x FROM changed\n", NULL},
     {"UNION ALL in a sum",
      SUM "SELECT id, v AS x FROM change UNION ALL SELECT id + 1, v FROM change\n", NULL},
+    {"a name as long as names may be",
+     "  a23456789012345678901234567890123456789012345678901234567890123:\n    on: {rows: 'SELECT "
+     "id "
+     "FROM change'}\n    into: out\n    derive: SELECT id, 1 AS x FROM changed\n",
+     NULL},
     {"int256 functions", MAP "SELECT id, i256_cmp(w, 5) AS x FROM batch WHERE w > i256('5')\n",
      NULL},
 };

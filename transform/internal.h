@@ -91,6 +91,9 @@ MUST_CHECK enum err_code lint_sql(const struct flow *flow, const struct flow_tra
 /* ---- capture (capture.c) ---- */
 MUST_CHECK enum err_code capture_install(struct store *s, const struct transform *t,
                                          struct err *err);
+/* The same for a store in PostgreSQL (capture_postgres.c). */
+MUST_CHECK enum err_code capture_install_postgres(struct store *s, const struct transform *t,
+                                                  struct err *err);
 /* Puts all present rows of the input into the queue. */
 MUST_CHECK enum err_code capture_backfill(struct store *s, const struct transform *t,
                                           const struct flow *flow, struct err *err);

@@ -39,7 +39,7 @@ static bool note_read(struct sql_facts *facts, const char *table, const char *co
     if (facts->read_count == ARRAY_COUNT(facts->reads)) {
         return false;
     }
-    (void)snprintf(facts->reads[facts->read_count].table, FLOW_NAME_BYTES_MAX + 1, "%s", table);
+    (void)snprintf(facts->reads[facts->read_count].table, SQL_RELATION_BYTES_MAX + 1, "%s", table);
     (void)snprintf(facts->reads[facts->read_count].column, FLOW_NAME_BYTES_MAX + 1, "%s", column);
     facts->read_count++;
     return true;
