@@ -53,24 +53,6 @@ static int unsilence(const struct invocation *call, struct store *s, int64_t id)
                 "The silence");
 }
 
-/* Of a name or pattern that means no check. */
-static enum err_code need_match(const struct flow *flow, const char *matcher, struct err *err) {
-    const char **names = mem_alloc_array(flow->check_count + 1, sizeof(*names));
-    bool found = false;
-    for (size_t i = 0; i < flow->check_count; i++) {
-        names[i] = flow->checks[i].name;
-        found = found || watch_matches(matcher, names[i]);
-    }
-    const char *near = parse_nearest(str_of(matcher), names, flow->check_count);
-    if (!found) {
-        err_set(err, ERR_CONFIG, "no check is called '%s'%s%s%s", matcher,
-                near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
-                near != NULL ? "'?" : "");
-    }
-    mem_free(names);
-    return err->code;
-}
-
 static enum err_code understand(const struct invocation *call, const struct flow *flow,
                                 struct watch_silence *out, struct err *err) {
     const char *time = invocation_option(call, "for");
@@ -78,14 +60,14 @@ static enum err_code understand(const struct invocation *call, const struct flow
                                   .author = author(call),
                                   .reason = invocation_option(call, "because")};
     if (time == NULL || !clock_parse_duration(str_of(time), &out->for_us) || out->for_us <= 0 ||
-        out->for_us > 366 * CHECK_DAY_US) {
+        out->for_us > WATCH_SILENCE_US_MAX) {
         return err_set(err, ERR_CONFIG,
                        "say how long with --for, such as 2h; a year is the longest");
     }
     if (out->reason == NULL || out->reason[0] == '\0') {
         return err_set(err, ERR_CONFIG, "say why with --because TEXT");
     }
-    return need_match(flow, out->matcher, err);
+    return watch_matcher_check(flow, out->matcher, err);
 }
 
 static int silence(const struct invocation *call, const struct opened *o) {

@@ -22,6 +22,9 @@ static const struct command_option run_options[] = {
     {"batch-rows", "N", "Give every batch exactly N records (for tests); adaptive otherwise."},
     {"listen", "HOST:PORT", "Serve health, metrics, API and dashboard there, as 127.0.0.1:8080."},
     {"token-file", "FILE", "Who asks must know this file's first line (or $PLUMB_TOKEN)."},
+    {"write-token-file", "FILE",
+     "Who takes alerts on and silences checks over HTTP must know this file's first line (or "
+     "$PLUMB_WRITE_TOKEN); nobody can otherwise."},
     {"log-format", "FORMAT", "Log lines as logfmt or json."},
     {"log-level", "LEVEL", "The least that is logged: debug, info, warn, error or off."},
     {"otlp", "URL", "Send traces and metrics there, not where `telemetry:` says; off: nowhere."},

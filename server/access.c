@@ -107,6 +107,17 @@ bool host_is_local(struct str host) {
     return host_parse(name, host.len > 0 && host.ptr[0] == '[', &found) && found.is_loopback;
 }
 
+bool origin_is_own(struct str origin, struct str host) {
+    static const struct str schemes[] = {{"http://", 7}, {"https://", 8}};
+    for (size_t i = 0; i < ARRAY_COUNT(schemes); i++) {
+        const size_t len = schemes[i].len;
+        if (host.len > 0 && origin.len == len + host.len && str_starts_with(origin, schemes[i])) {
+            return strncasecmp(origin.ptr + len, host.ptr, host.len) == 0;
+        }
+    }
+    return false;
+}
+
 bool token_is_right(struct str authorization, const char *token) {
     static const char scheme[] = "Bearer ";
     const size_t scheme_len = sizeof(scheme) - 1;

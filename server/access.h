@@ -26,6 +26,9 @@ void address_url(const struct address *a, uint16_t port, char out[ADDRESS_URL_BY
 /* True for a Host header that names this machine's loopback, with any port. A page of another site
  * that makes its name point here (DNS rebinding) sends that name. */
 bool host_is_local(struct str host);
+/* True when an Origin header is http or https at just what the Host header says: a page of this
+ * server. What a page may not say of itself comes as "null", which is not. */
+bool origin_is_own(struct str origin, struct str host);
 /* True when the Authorization header is "Bearer TOKEN". Takes as long for a wrong token as for the
  * right one. */
 bool token_is_right(struct str authorization, const char *token);

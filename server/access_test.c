@@ -116,6 +116,34 @@ static void test_only_the_whole_token_is_right(void **state) {
     }
 }
 
+static void test_only_an_own_page_is_no_stranger(void **state) {
+    (void)state;
+    static const char *const own[][2] = {{"http://localhost:8080", "localhost:8080"},
+                                         {"https://plumb.example", "plumb.example"},
+                                         {"http://LOCALHOST", "localhost"},
+                                         {"http://[::1]:80", "[::1]:80"}};
+    static const char *const others[][2] = {{"null", "null"},
+                                            {"", ""},
+                                            {"http://", ""},
+                                            {"http://localhost", "localhost:8080"},
+                                            {"http://localhost:8080", "localhost"},
+                                            {"http://evil.example", "localhost"},
+                                            {"http://localhost.evil.example", "localhost"},
+                                            {"ftp://localhost", "localhost"},
+                                            {"localhost", "localhost"},
+                                            {"http://localhost/", "localhost"}};
+    for (size_t i = 0; i < ARRAY_COUNT(own); i++) {
+        if (!origin_is_own(str_of(own[i][0]), str_of(own[i][1]))) {
+            fail_msg("'%s' is the page of '%s'", own[i][0], own[i][1]);
+        }
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
+        if (origin_is_own(str_of(others[i][0]), str_of(others[i][1]))) {
+            fail_msg("'%s' is no page of '%s'", others[i][0], others[i][1]);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_addresses_are_read),
@@ -123,6 +151,7 @@ int main(void) {
         cmocka_unit_test(test_what_is_no_address_is_refused),
         cmocka_unit_test(test_hosts_that_name_this_machine),
         cmocka_unit_test(test_only_the_whole_token_is_right),
+        cmocka_unit_test(test_only_an_own_page_is_no_stranger),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 /* How it works: the fixed paths come from a table; those of a flow's tables, with a schema of their
  * rows and a parameter for each column, from the flow. */
+#include <string.h>
+
 #include "server/state.h"
 
 struct fixed_path {
@@ -38,6 +40,22 @@ static const struct fixed_path paths[] = {
      "Server-sent events: which tables changed. Resumes at Last-Event-ID.",
      {"table", "since"}},
     {"/api/v1/openapi.json", "This document.", {NULL}},
+};
+
+/* Those that change something; the members of a body with a star must be there. */
+static const struct fixed_change {
+    const char *path, *method, *summary;
+    const char *members[4];
+} changes[] = {
+    {"/api/v1/alerts/{id}/ack",
+     "post",
+     "Take an alert on: it is reminded of no more.",
+     {"*by", "note"}},
+    {"/api/v1/silences",
+     "post",
+     "Keep the notices of a check, or of all that a pattern means, until `for` is over.",
+     {"*check", "*for", "*because", "*by"}},
+    {"/api/v1/silences/{id}", "delete", "End a silence.", {NULL}},
 };
 
 /* How value_write_json writes a type. */
@@ -125,6 +143,79 @@ static const char *media_of(const char *path) {
     return str_equal_c(str_of(path), "/api/v1/changes") ? "text/event-stream" : "application/json";
 }
 
+static bool has_id(const char *path) {
+    return str_find(str_of(path), '{') < strlen(path);
+}
+
+static void write_body(const struct fixed_change *c, struct json_writer *w) {
+    json_key(w, "requestBody");
+    json_begin_object(w);
+    json_kv_bool(w, "required", true);
+    json_key(w, "content");
+    json_begin_object(w);
+    json_key(w, "application/json");
+    json_begin_object(w);
+    json_key(w, "schema");
+    json_begin_object(w);
+    json_kv_c(w, "type", "object");
+    json_kv_bool(w, "additionalProperties", false);
+    json_key(w, "required");
+    json_begin_array(w);
+    for (size_t i = 0; i < ARRAY_COUNT(c->members) && c->members[i] != NULL; i++) {
+        if (c->members[i][0] == '*') {
+            json_c(w, c->members[i] + 1);
+        }
+    }
+    json_end_array(w);
+    json_key(w, "properties");
+    json_begin_object(w);
+    for (size_t i = 0; i < ARRAY_COUNT(c->members) && c->members[i] != NULL; i++) {
+        json_key(w, c->members[i] + (c->members[i][0] == '*' ? 1 : 0));
+        json_begin_object(w);
+        json_kv_c(w, "type", "string");
+        json_end_object(w);
+    }
+    json_end_object(w);
+    json_end_object(w);
+    json_end_object(w);
+    json_end_object(w);
+    json_end_object(w);
+}
+
+static void write_change(const struct fixed_change *c, struct json_writer *w) {
+    json_key(w, c->method);
+    json_begin_object(w);
+    json_kv_c(w, "summary", c->summary);
+    json_key(w, "parameters");
+    json_begin_array(w);
+    if (has_id(c->path)) {
+        write_parameter("id", "path", NULL, w);
+    }
+    json_end_array(w);
+    if (c->members[0] != NULL) {
+        write_body(c, w);
+    }
+    json_key(w, "security");
+    json_begin_array(w);
+    json_begin_object(w);
+    json_key(w, "write");
+    json_begin_array(w);
+    json_end_array(w);
+    json_end_object(w);
+    json_end_array(w);
+    write_responses("application/json", NULL, w);
+    json_end_object(w);
+}
+
+/* What changes something at that path. */
+static void write_changes(const char *path, struct json_writer *w) {
+    for (size_t i = 0; i < ARRAY_COUNT(changes); i++) {
+        if (strcmp(changes[i].path, path) == 0) {
+            write_change(&changes[i], w);
+        }
+    }
+}
+
 static void write_path(const struct fixed_path *p, struct json_writer *w) {
     json_key(w, p->path);
     json_begin_object(w);
@@ -133,7 +224,7 @@ static void write_path(const struct fixed_path *p, struct json_writer *w) {
     json_kv_c(w, "summary", p->summary);
     json_key(w, "parameters");
     json_begin_array(w);
-    if (str_find(str_of(p->path), '{') < str_of(p->path).len) {
+    if (has_id(p->path)) {
         write_parameter("id", "path", NULL, w);
     }
     for (size_t i = 0; i < ARRAY_COUNT(p->parameters) && p->parameters[i] != NULL; i++) {
@@ -142,7 +233,24 @@ static void write_path(const struct fixed_path *p, struct json_writer *w) {
     json_end_array(w);
     write_responses(media_of(p->path), NULL, w);
     json_end_object(w);
+    write_changes(p->path, w);
     json_end_object(w);
+}
+
+/* Paths that can only be written to. */
+static void write_other_changes(struct json_writer *w) {
+    for (size_t i = 0; i < ARRAY_COUNT(changes); i++) {
+        bool known = false;
+        for (size_t k = 0; k < ARRAY_COUNT(paths) && !known; k++) {
+            known = strcmp(paths[k].path, changes[i].path) == 0;
+        }
+        if (!known) {
+            json_key(w, changes[i].path);
+            json_begin_object(w);
+            write_change(&changes[i], w);
+            json_end_object(w);
+        }
+    }
 }
 
 static void write_rows_path(const struct flow_table *t, const struct table_columns *columns,
@@ -195,6 +303,18 @@ static void write_schema(const struct flow_table *t, const struct table_columns 
     json_end_object(w);
 }
 
+static void write_security(struct json_writer *w) {
+    json_key(w, "securitySchemes");
+    json_begin_object(w);
+    json_key(w, "write");
+    json_begin_object(w);
+    json_kv_c(w, "type", "http");
+    json_kv_c(w, "scheme", "bearer");
+    json_kv_c(w, "description", "The token of --write-token-file or PLUMB_WRITE_TOKEN.");
+    json_end_object(w);
+    json_end_object(w);
+}
+
 enum err_code route_openapi(struct request *r, struct reply *reply, struct err *err) {
     (void)err;
     const struct flow *flow = r->server->flow;
@@ -208,13 +328,15 @@ enum err_code route_openapi(struct request *r, struct reply *reply, struct err *
     json_kv_c(&w, "title", flow->name);
     json_kv_c(&w, "version", r->server->version);
     json_kv_c(&w, "description",
-              "Read-only. int256 are decimal strings, bytes 0x hex, times RFC 3339.");
+              "Reads; alerts and silences can be changed by who knows the write token. int256 are "
+              "decimal strings, bytes 0x hex, times RFC 3339.");
     json_end_object(&w);
     json_key(&w, "paths");
     json_begin_object(&w);
     for (size_t i = 0; i < ARRAY_COUNT(paths); i++) {
         write_path(&paths[i], &w);
     }
+    write_other_changes(&w);
     for (size_t i = 0; i < flow->table_count; i++) {
         table_columns_of(&flow->tables[i], columns);
         write_rows_path(&flow->tables[i], columns, &w);
@@ -229,6 +351,7 @@ enum err_code route_openapi(struct request *r, struct reply *reply, struct err *
         write_schema(&flow->tables[i], columns, &w);
     }
     json_end_object(&w);
+    write_security(&w);
     json_end_object(&w);
     json_end_object(&w);
     buf_addc(&reply->body, '\n');

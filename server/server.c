@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "server/state.h"
+#include "server/writes.h"
 
 static const char content_policy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -182,7 +183,7 @@ static void add_headers(struct MHD_Response *response, const struct reply *reply
                    {"Cache-Control", reply->may_cache ? "no-cache" : "no-store"},
                    {"Content-Range", reply->range},
                    {"WWW-Authenticate", reply->status == MHD_HTTP_UNAUTHORIZED ? "Bearer" : ""},
-                   {"Allow", reply->status == MHD_HTTP_METHOD_NOT_ALLOWED ? "GET, HEAD" : ""},
+                   {"Allow", reply->allow != NULL ? reply->allow : ""},
                    {"Retry-After", reply->status == MHD_HTTP_SERVICE_UNAVAILABLE ? "1" : ""}};
     for (size_t i = 0; i < ARRAY_COUNT(headers); i++) {
         if (headers[i].value[0] != '\0') {
@@ -241,17 +242,16 @@ static const struct route *find_route(struct str path) {
     return NULL;
 }
 
-/* Method, host and token: what holds for every path. */
-static enum err_code check_access(struct request *r, const char *method, struct reply *reply,
-                                  struct err *err) {
-    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
-        return reply_refuse(reply, MHD_HTTP_METHOD_NOT_ALLOWED, err, "only GET and HEAD");
-    }
+static bool gives(const struct request *r, const char *token) {
     const char *authorization =
         MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
-    r->is_known =
-        r->server->token == NULL ||
-        (authorization != NULL && token_is_right(str_of(authorization), r->server->token));
+    return token != NULL && authorization != NULL && token_is_right(str_of(authorization), token);
+}
+
+/* Host and tokens: what holds for every path. */
+static enum err_code check_access(struct request *r, struct reply *reply, struct err *err) {
+    r->may_write = gives(r, r->server->write_token);
+    r->is_known = r->server->token == NULL || gives(r, r->server->token) || r->may_write;
     const char *host =
         MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
     if (r->server->token == NULL && (host == NULL || !host_is_local(str_of(host)))) {
@@ -307,12 +307,16 @@ static enum err_code run_route(struct request *r, const struct route *route, str
     return code;
 }
 
+static enum err_code unknown(struct reply *reply, struct err *err) {
+    return reply_refuse(reply, MHD_HTTP_UNAUTHORIZED, err,
+                        "give the token: Authorization: Bearer TOKEN");
+}
+
 static enum err_code find_and_run(struct request *r, struct reply *reply,
                                   struct MHD_Response **stream, struct err *err) {
     const struct route *route = find_route(r->path);
     if (!r->is_known && (route == NULL || (route->flags & ROUTE_OPEN) == 0)) {
-        return reply_refuse(reply, MHD_HTTP_UNAUTHORIZED, err,
-                            "give the token: Authorization: Bearer TOKEN");
+        return unknown(reply, err);
     }
     if (route == NULL) {
         return reply_refuse(reply, MHD_HTTP_NOT_FOUND, err,
@@ -321,11 +325,34 @@ static enum err_code find_and_run(struct request *r, struct reply *reply,
     return run_route(r, route, reply, stream, err);
 }
 
-static enum MHD_Result answer(struct request *r, const char *method) {
+static enum MHD_Result finish(struct request *r, struct reply *reply, struct err *err) {
+    if (err->code != ERR_NONE) {
+        write_error(reply, err);
+    } else if (reply->status == 0) {
+        reply->status = MHD_HTTP_OK;
+    }
+    return send_reply(r, reply);
+}
+
+static enum MHD_Result answer_change(struct request *r, const char *method,
+                                     const struct upload *upload) {
+    struct reply reply = {.type = "application/json", .body = BUF_INIT(BUF_TEXT_MAX)};
+    struct err err = ERR_INIT;
+    enum err_code code = check_access(r, &reply, &err);
+    if (code == ERR_NONE) {
+        code = r->is_known ? writes_run(r, method, upload, &reply, &err) : unknown(&reply, &err);
+    }
+    if (code != ERR_NONE && reply.status == MHD_HTTP_METHOD_NOT_ALLOWED) {
+        reply.allow = writes_allowed(r->path);
+    }
+    return finish(r, &reply, &err);
+}
+
+static enum MHD_Result answer(struct request *r) {
     struct reply reply = {.type = "application/json", .body = BUF_INIT(BUF_TEXT_MAX)};
     struct err err = ERR_INIT;
     struct MHD_Response *stream = NULL;
-    enum err_code code = check_access(r, method, &reply, &err);
+    enum err_code code = check_access(r, &reply, &err);
     const struct file_in_program *file = code == ERR_NONE ? server_file(r->path) : NULL;
     if (file != NULL) {
         return send_file(r, &reply, file);
@@ -333,29 +360,26 @@ static enum MHD_Result answer(struct request *r, const char *method) {
     if (code == ERR_NONE) {
         code = find_and_run(r, &reply, &stream, &err);
     }
-    if (stream != NULL) {
+    if (code == ERR_NONE && stream != NULL) {
         reply.status = MHD_HTTP_OK;
         return send_response(r, &reply, stream);
     }
-    if (code != ERR_NONE) {
-        write_error(&reply, &err);
-    } else if (reply.status == 0) {
-        reply.status = MHD_HTTP_OK;
-    }
-    return send_reply(r, &reply);
+    return finish(r, &reply, &err);
 }
 
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
                               const char *method, const char *version, const char *upload_data,
                               size_t *upload_data_size, void **request_context) {
-    static int seen; /* only its address is used */
+    struct upload *upload = *request_context;
     (void)version;
-    (void)upload_data;
-    if (*request_context == NULL) { /* headers only; a body, if any, is not wanted */
-        *request_context = &seen;
+    if (upload == NULL) { /* headers only; freed when the request has ended */
+        upload = mem_alloc(sizeof(*upload));
+        upload_init(upload);
+        *request_context = upload;
         return MHD_YES;
     }
     if (*upload_data_size > 0) {
+        upload_add(upload, upload_data, *upload_data_size);
         *upload_data_size = 0;
         return MHD_YES;
     }
@@ -363,9 +387,24 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     atomic_fetch_add(&s->requests, 1);
     struct request *r = mem_alloc(sizeof(*r));
     *r = (struct request){.server = s, .connection = connection, .path = str_of(url)};
-    const enum MHD_Result result = answer(r, method);
+    const bool reads =
+        strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+    const enum MHD_Result result = reads ? answer(r) : answer_change(r, method, upload);
     mem_free(r);
     return result;
+}
+
+static void request_ended(void *context, struct MHD_Connection *connection, void **request_context,
+                          enum MHD_RequestTerminationCode how) {
+    struct upload *upload = *request_context;
+    (void)context;
+    (void)connection;
+    (void)how;
+    if (upload != NULL) {
+        upload_release(upload);
+        mem_free(upload);
+        *request_context = NULL;
+    }
 }
 
 /* ---- life ---- */
@@ -381,10 +420,14 @@ static enum err_code status_make(void *context, struct buf *out, struct err *err
     return code;
 }
 
+static bool is_token(const char *token) {
+    return token == NULL ||
+           (strlen(token) >= SERVER_TOKEN_BYTES_MIN && strlen(token) <= SERVER_TOKEN_BYTES_MAX);
+}
+
 static enum err_code check_options(const struct server_options *o, const struct address *a,
                                    struct err *err) {
-    if (o->token != NULL &&
-        (strlen(o->token) < SERVER_TOKEN_BYTES_MIN || strlen(o->token) > SERVER_TOKEN_BYTES_MAX)) {
+    if (!is_token(o->token) || !is_token(o->write_token)) {
         return err_set(err, ERR_CONFIG, "a token has %d to %d characters", SERVER_TOKEN_BYTES_MIN,
                        SERVER_TOKEN_BYTES_MAX);
     }
@@ -416,7 +459,8 @@ static enum err_code listen_on(struct server *s, const char *text, struct err *e
         NULL, MHD_OPTION_SOCK_ADDR, &s->address.socket.any, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)SERVER_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SERVER_IDLE_S,
         MHD_OPTION_THREAD_STACK_SIZE, SERVER_THREAD_STACK, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        SERVER_CONNECTION_MEMORY, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U, MHD_OPTION_END);
+        SERVER_CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED, request_ended, NULL,
+        MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U, MHD_OPTION_END);
     if (s->daemon == NULL) {
         return err_set(err, ERR_UNAVAILABLE,
                        "cannot listen on '%s': is something else listening there, or is the port "
@@ -441,6 +485,7 @@ enum err_code server_start(const struct server_options *options, struct server *
     struct server *s = mem_alloc(sizeof(*s));
     s->address = address;
     s->token = options->token != NULL ? mem_strdup(options->token) : NULL;
+    s->write_token = options->write_token != NULL ? mem_strdup(options->write_token) : NULL;
     s->version = options->version;
     s->status = options->status;
     s->flow = options->flow;
@@ -475,6 +520,7 @@ void server_stop(struct server *s) {
     readers_release(&s->readers);
     (void)pthread_rwlock_destroy(&s->use);
     mem_free(s->token);
+    mem_free(s->write_token);
     mem_free(s);
 }
 

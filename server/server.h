@@ -5,7 +5,7 @@
  *     ... server_beat(server) whenever the engine's loop comes round ...
  *     server_stop(server);
  *
- * It only reads. Each request is served by a thread of its own over one of READERS_MAX read-only
+ * It only reads, but for alerts and silences when there is a write token (writes.h). Each request is served by a thread of its own over one of READERS_MAX read-only
  * connections to the store; the engine's connection is never touched, and a slow query delays
  * nobody but who asked. Without a token it listens on loopback addresses only and answers only
  * requests that name one of them as their host. Everything but server_start and server_stop may be
@@ -33,6 +33,7 @@ struct server_options {
     const struct flow *flow; /* borrowed until server_stop or server_use */
     const char *listen;      /* "127.0.0.1:8080", "[::1]:8080", "localhost:0" (0: any free port) */
     const char *token;       /* NULL: none is asked for, and only loopback may be listened on */
+    const char *write_token; /* NULL: nothing can be changed; who knows it may read as well */
     const char *version;     /* of the program */
     server_status status;
 };

@@ -18,7 +18,8 @@ struct server {
     struct MHD_Daemon *daemon;
     struct address address;
     char url[ADDRESS_URL_BYTES];
-    char *token; /* NULL: none */
+    char *token;       /* NULL: none */
+    char *write_token; /* NULL: only reading */
     const char *version;
     server_status status;
     int64_t started_us; /* monotonic */
@@ -47,7 +48,8 @@ struct request {
     struct query_parameter parameters[PARAMETERS_MAX];
     size_t parameter_count;
     bool too_many;         /* parameters */
-    bool is_known;         /* gave the token, or none is asked for */
+    bool is_known;         /* gave a token, or none is asked for */
+    bool may_write;        /* gave the write token */
     bool counts;           /* Prefer: count=exact */
     bool int64_text;       /* Prefer: int64=text */
     struct str last_event; /* Last-Event-ID */
@@ -55,6 +57,7 @@ struct request {
 struct reply {
     unsigned status; /* 0: by the error's class, or 200 */
     const char *type;
+    const char *allow; /* methods the path takes, when another was used */
     struct buf body;
     char range[96]; /* Content-Range, or "" */
     int64_t as_of_us;

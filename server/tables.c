@@ -308,6 +308,7 @@ enum err_code route_flow(struct request *r, struct reply *reply, struct err *err
     json_kv_c(&w, "flow", flow->name);
     json_kv_c(&w, "version", version);
     json_kv_c(&w, "program", r->server->version);
+    json_kv_bool(&w, "writes", r->server->write_token != NULL);
     json_key(&w, "sources");
     json_begin_array(&w);
     for (size_t i = 0; i < flow->source_count; i++) {

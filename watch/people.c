@@ -2,6 +2,7 @@
  * beside whatever runs. */
 #include <inttypes.h>
 
+#include "base/parse.h"
 #include "watch/book.h"
 
 /* Runs an UPDATE that must change a row. */
@@ -64,6 +65,23 @@ enum err_code watch_silence(struct store *s, const struct watch_silence *what, i
     }
     store_rollback(s);
     return code;
+}
+
+enum err_code watch_matcher_check(const struct flow *flow, const char *matcher, struct err *err) {
+    const char **names = mem_alloc_array(flow->check_count + 1, sizeof(*names));
+    bool found = false;
+    for (size_t i = 0; i < flow->check_count; i++) {
+        names[i] = flow->checks[i].name;
+        found = found || watch_matches(matcher, names[i]);
+    }
+    const char *near = parse_nearest(str_of(matcher), names, flow->check_count);
+    if (!found) {
+        err_set(err, ERR_CONFIG, "no check is called '%s'%s%s%s", matcher,
+                near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
+                near != NULL ? "'?" : "");
+    }
+    mem_free(names);
+    return err->code;
 }
 
 enum err_code watch_unsilence(struct store *s, int64_t id, int64_t now_us, struct err *err) {

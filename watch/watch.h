@@ -50,6 +50,7 @@ bool watch_is_needed(const struct flow *flow, struct store *s);
 /* INPUT: no open alert has that number. */
 MUST_CHECK enum err_code watch_acknowledge(struct store *s, int64_t alert, const char *by,
                                            const char *note, int64_t now_us, struct err *err);
+#define WATCH_SILENCE_US_MAX (366 * CHECK_DAY_US)
 struct watch_silence {
     const char *matcher; /* a check's name, or a pattern with * and ? */
     int64_t for_us;
@@ -58,6 +59,9 @@ struct watch_silence {
 };
 MUST_CHECK enum err_code watch_silence(struct store *s, const struct watch_silence *what,
                                        int64_t now_us, int64_t *id, struct err *err);
+/* CONFIG when a name or pattern means no check of the flow, with the nearest name. */
+MUST_CHECK enum err_code watch_matcher_check(const struct flow *flow, const char *matcher,
+                                             struct err *err);
 /* INPUT: no silence with that number is on. */
 MUST_CHECK enum err_code watch_unsilence(struct store *s, int64_t id, int64_t now_us,
                                          struct err *err);
