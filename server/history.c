@@ -26,7 +26,9 @@ enum err_code route_batches(struct request *r, struct reply *reply, struct err *
         columns,
         ARRAY_COUNT(columns),
         {{0}},
-        0};
+        0,
+        NULL,
+        NULL};
     int64_t limit = 0;
     int64_t before = 0;
     enum err_code code = listing_page(r, &limit, &before, err);
@@ -58,7 +60,9 @@ enum err_code route_ledger(struct request *r, struct reply *reply, struct err *e
         columns,
         ARRAY_COUNT(columns),
         {{0}},
-        0};
+        0,
+        NULL,
+        NULL};
     int64_t limit = 0;
     int64_t before = 0;
     enum err_code code = listing_page(r, &limit, &before, err);
@@ -83,7 +87,9 @@ enum err_code route_coverage(struct request *r, struct reply *reply, struct err 
         columns,
         ARRAY_COUNT(columns),
         {{0}},
-        0};
+        0,
+        NULL,
+        NULL};
     listing_bind_number(&l, COVERAGE_ROWS_MAX);
     return listing_reply(&l, r, reply, err);
 }
@@ -108,14 +114,18 @@ static enum err_code write_history(struct store *s, struct reply *reply, int64_t
          of_sources,
          ARRAY_COUNT(of_sources),
          {{0}},
-         0},
+         0,
+         NULL,
+         NULL},
         {"SELECT applied_us / ?1 * ?1 AS at, transform, count(*), sum(rows_in), sum(rejected), "
          "sum(duration_us), max(duration_us) FROM (SELECT * FROM _plumb_ledger ORDER BY batch DESC "
          "LIMIT ?3) WHERE applied_us >= ?2 GROUP BY 1, 2 ORDER BY 1, 2",
          of_transforms,
          ARRAY_COUNT(of_transforms),
          {{0}},
-         0}};
+         0,
+         NULL,
+         NULL}};
     static const char *const keys[] = {"sources", "transforms"};
     enum err_code code = ERR_NONE;
     for (size_t i = 0; code == ERR_NONE && i < ARRAY_COUNT(lists); i++) {

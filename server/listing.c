@@ -32,8 +32,16 @@ static void bind_all(const struct listing *l, struct store_statement *st) {
     }
 }
 
-static void write_cell(const struct listing_column *c, int column, struct store_statement *st,
+static void write_judged(const struct listing *l, const char *key, struct str text,
+                         struct json_writer *w) {
+    char *copy = mem_strndup(text.ptr, text.len);
+    json_kv_bool(w, key, l->judge(l->context, copy));
+    mem_free(copy);
+}
+
+static void write_cell(const struct listing *l, int column, struct store_statement *st,
                        struct json_writer *w) {
+    const struct listing_column *c = &l->columns[column];
     if (store_column_is_null(st, column)) {
         json_key(w, c->key);
         json_null(w);
@@ -48,6 +56,9 @@ static void write_cell(const struct listing_column *c, int column, struct store_
         break;
     case LISTING_TIME:
         json_kv_time(w, c->key, store_column_i64(st, column));
+        break;
+    case LISTING_JUDGED:
+        write_judged(l, c->key, store_column_str(st, column), w);
         break;
     }
 }
@@ -66,7 +77,7 @@ enum err_code listing_write(const struct listing *l, struct store *s, struct rep
         ASSERT((size_t)store_column_count(st) == l->column_count);
         json_begin_object(w);
         for (size_t i = 0; i < l->column_count; i++) {
-            write_cell(&l->columns[i], (int)i, st, w);
+            write_cell(l, (int)i, st, w);
         }
         json_end_object(w);
         code = reply_room(reply, 0, err);

@@ -8,7 +8,12 @@
 #define LISTING_ROWS_MAX     5000
 #define LISTING_BINDINGS_MAX 6
 
-enum listing_kind { LISTING_TEXT, LISTING_NUMBER, LISTING_TIME };
+enum listing_kind {
+    LISTING_TEXT,
+    LISTING_NUMBER,
+    LISTING_TIME,
+    LISTING_JUDGED /* what the listing's `judge` says of a text: true or false */
+};
 struct listing_column {
     const char *key;
     enum listing_kind kind;
@@ -24,6 +29,8 @@ struct listing {
     size_t column_count;
     struct listing_binding bindings[LISTING_BINDINGS_MAX];
     size_t binding_count;
+    bool (*judge)(const void *context, const char *text);
+    const void *context;
 };
 void listing_bind_number(struct listing *l, int64_t number);
 void listing_bind_text(struct listing *l, struct str text);

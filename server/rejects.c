@@ -44,7 +44,9 @@ enum err_code route_rejects(struct request *r, struct reply *reply, struct err *
                         columns,
                         ARRAY_COUNT(columns),
                         {{0}},
-                        0};
+                        0,
+                        NULL,
+                        NULL};
     int64_t limit = 0;
     int64_t before = 0;
     enum err_code code = listing_page(r, &limit, &before, err);
@@ -127,7 +129,8 @@ static enum err_code write_reject(struct store *s, int64_t id, struct reply *rep
     if (code == ERR_NONE && !found) {
         return reply_refuse(reply, 404, err, "there is no reject %lld", (long long)id);
     }
-    struct listing l = {REJECT_FIELDS "WHERE r.id = ?1", columns, ARRAY_COUNT(columns), {{0}}, 0};
+    struct listing l = {
+        REJECT_FIELDS "WHERE r.id = ?1", columns, ARRAY_COUNT(columns), {{0}}, 0, NULL, NULL};
     listing_bind_number(&l, id);
     struct json_writer w;
     json_writer_init(&w, &reply->body);

@@ -37,6 +37,14 @@ export async function ask(path, headers = {}) {
   answer.asOf = Date.parse(response.headers.get("X-Plumb-As-Of"));
   return answer;
 }
+// Something is changed: the write token goes along, and what is refused is told to who asked.
+export async function change({ method, path, body }) {
+  const token = sessionStorage.getItem("write-token") ?? "";
+  const response = await fetch(path, { method, headers: { Authorization: "Bearer " + token, ...(body ? { "Content-Type": "application/json" } : {}) }, body: body ? JSON.stringify(body) : undefined });
+  const answer = await response.json().catch(() => null);
+  if (!response.ok) throw new Refused(response.status, answer?.error?.message ?? response.statusText);
+  return answer;
+}
 export const query = (values) => {
   const text = new URLSearchParams(Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "")).toString();
   return text ? "?" + text : "";

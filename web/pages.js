@@ -1,29 +1,10 @@
 // The pages. Each is a function of the route to {nodes, update}; update is called when new facts came.
+import { alertsPage } from "./alerts.js";
 import { ask, h, query, state } from "./app.js";
 import { ago, bars, bytes, count, cut, duration, graph, legend, lines, ribbon, short, shown } from "./draw.js";
+import { data, facts, link, PAGE_ROWS, panel, pill, sheet } from "./parts.js";
 
 const SERIES_MAX = 6;
-const PAGE_ROWS = 50;
-const link = (...parts) => "#/" + parts.map(encodeURIComponent).join("/");
-const panel = (title, aside, ...children) => h("section", { class: "panel" }, h("h2", {}, title, aside ? h("span", { class: "dim" }, aside) : null), ...children);
-const facts = (items) => h("dl", { class: "facts" }, ...items.filter(Boolean).map(([name, value, tone]) => h("div", {}, h("dt", {}, name), h("dd", { class: tone ?? "" }, value))));
-const data = (text) => h("span", { class: "data" }, shown(text));
-const pill = (tone, text) => h("span", { class: "pill " + tone }, text);
-
-// A table of facts: columns [{title, cell(row), number}]; cells are text or nodes.
-function sheet(columns, rows, { open, empty = "Nothing here." } = {}) {
-  if (rows.length === 0) return h("p", { class: "empty" }, empty);
-  const body = rows.map((row) => {
-    const line = h("tr", { class: open ? "open" : null }, ...columns.map((column) => {
-      const value = column.cell(row);
-      return h("td", { class: [column.number ? "number" : "", column.class ?? ""].join(" ").trim() || null }, value === null || value === undefined ? h("span", { class: "null" }, "–") : value);
-    }));
-    if (open) line.addEventListener("click", (event) => { if (!event.target.closest("a, button")) open(row, line); });
-    return line;
-  });
-  return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...columns.map((c) => h("th", { class: c.number ? "number" : null, scope: "col" }, c.title)))), h("tbody", {}, ...body)));
-}
-
 // ---- what the status says, for the graph ----
 const RATE_SECONDS = 30;
 function rateOver(list, key, name, field) {
@@ -249,40 +230,6 @@ async function tablePage(to) {
   const shownRows = rows.slice(0, PAGE_ROWS);
   return { nodes: [h("section", { class: "panel" }, h("div", { class: "title" }, h("h1", {}, table.table), h("span", { class: "dim" }, table.transforms.length ? "written by " : "reference table", ...table.transforms.flatMap((name, i) => [i ? ", " : "", h("a", { href: link("transform", name) }, name)]))),
     ...filterForm(table, params, go).filter(Boolean)), h("section", { class: "panel" }, sheet(columns, shownRows, { open, empty: "No row fits." }), pager), detail] };
-}
-
-// ---- checks and alerts ----
-const toneOfState = (state) => ({ ok: "good", resolved: "good", learning: "", pending: "warn", warn: "warn", acknowledged: "warn", error: "bad", unknown: "bad", firing: "bad" })[state] ?? "";
-const command = (text) => h("code", { class: "data" }, text);
-
-// An alert with those it explains below it; newest causes first.
-function grouped(alerts) {
-  const roots = alerts.filter((a) => !a.parent || !alerts.some((other) => other.id === a.parent));
-  return roots.flatMap((root) => [root, ...alerts.filter((a) => a.parent === root.id && a !== root).map((a) => ({ ...a, below: true }))]);
-}
-
-function alertSheet(rows, empty) {
-  return sheet([{ title: "Alert", cell: (a) => count(a.id), number: true }, { title: "State", cell: (a) => pill(toneOfState(a.state === "firing" ? a.severity : a.state), a.state === "firing" ? a.severity : a.state) },
-    { title: "Check", cell: (a) => [a.below ? h("span", { class: "dim" }, "↳ ") : null, data(a.check)].filter(Boolean).reduce((all, one) => { all.append(one); return all; }, h("span")) },
-    { title: "What", cell: (a) => data(cut(a.summary, 200)), class: "message" }, { title: "Since", cell: (a) => ago(a.opened) }, { title: "Until", cell: (a) => (a.resolved ? ago(a.resolved) : null) },
-    { title: "Taken on by", cell: (a) => (a.acknowledged_by ? data(a.acknowledged_by + (a.note ? ": " + cut(a.note, 80) : "")) : null) },
-    { title: "Not delivered", cell: (a) => (a.undelivered ? h("span", { class: "bad" }, count(a.undelivered)) : null), number: true }], rows, { empty });
-}
-
-async function alertsPage(to) {
-  const wanted = Object.fromEntries(to.query);
-  const [open, past, checks, silences, failed] = await Promise.all([ask("/api/v1/alerts" + query({ state: "open", limit: 1000 })), ask("/api/v1/alerts" + query({ ...wanted, state: "resolved", limit: PAGE_ROWS })), ask("/api/v1/checks"), ask("/api/v1/silences"), ask("/api/v1/notices" + query({ state: "failed", limit: PAGE_ROWS }))]);
-  const on = silences.filter((s) => !s.ended && Date.parse(s.until) > Date.now());
-  const name = state.flow.flow;
-  return { nodes: [
-    h("section", { class: "panel" + (open.some((a) => a.severity === "error" && a.state === "firing") ? " alarm" : "") }, h("h2", {}, "Open alerts", h("span", { class: "dim" }, "one for each cause; what it explains stands below it")), alertSheet(grouped(open), "Nothing fires."),
-      open.length ? h("p", { class: "note" }, "To take one on: ", command(`plumb alerts ack ${name} ${open[0].id} --note "..."`), " To keep it quiet: ", command(`plumb alerts silence ${name} ${open[0].check} --for 2h --because "..."`)) : null),
-    panel("Checks", "as they were judged last, from what the store says", sheet([{ title: "Check", cell: (c) => data(c.check) }, { title: "State", cell: (c) => pill(toneOfState(c.state), c.state) }, { title: "Value", cell: (c) => data(c.value ?? ""), number: true }, { title: "What", cell: (c) => data(cut(c.message ?? "", 200)), class: "message" },
-      { title: "Kind", cell: (c) => c.kind }, { title: "Of", cell: (c) => data(c.subject) }, { title: "Since", cell: (c) => ago(c.since) }, { title: "Looked at", cell: (c) => ago(c.evaluated) }], checks, { empty: "The flow has no checks." })),
-    on.length ? panel("Silences", null, sheet([{ title: "Silence", cell: (s) => count(s.id), number: true }, { title: "Checks", cell: (s) => data(s.matcher) }, { title: "Until", cell: (s) => data(s.until) }, { title: "By", cell: (s) => data(s.author) }, { title: "Why", cell: (s) => data(s.reason), class: "message" }], on)) : null,
-    failed.length ? panel("Never delivered", "given up after a day, or refused for good", sheet([{ title: "Notice", cell: (n) => count(n.id), number: true }, { title: "Route", cell: (n) => data(n.route) }, { title: "Event", cell: (n) => n.event }, { title: "Alert", cell: (n) => count(n.alert), number: true }, { title: "When", cell: (n) => ago(n.created) }, { title: "Why", cell: (n) => data(cut(n.error ?? "", 200)), class: "message" }], failed)) : null,
-    panel("Alerts that are over", null, alertSheet(past, "None yet."), past.length === PAGE_ROWS ? h("p", { class: "note" }, h("a", { href: "#/alerts?" + new URLSearchParams({ before: past.at(-1).id }) }, "Older ones")) : null),
-  ].filter(Boolean) };
 }
 
 // ---- rejects ----
