@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/status.h"
+#include "cli/trace.h"
 
 #define TOKEN_FILE_BYTES_MAX 4096
 
@@ -49,7 +50,8 @@ enum err_code serve_start(const struct invocation *call, const struct flow *flow
                                                .token = token,
                                                .write_token = write_token,
                                                .version = PLUMB_VERSION,
-                                               .status = status_document};
+                                               .status = status_document,
+                                               .trace = trace_document};
         code = server_start(&options, out, err);
     }
     if (code == ERR_NONE) {

@@ -1,15 +1,13 @@
 /* `plumb trace`: a row, the rows and raw records it came from, and what depends on it.
  *
- * How it works: the key is read by the types of its columns; trace_walk.c finds the rows around it,
+ * How it works: trace_key.c reads the key by the types of its columns; trace_walk.c finds the rows around it,
  * trace_records.c the records, and the other files show them. */
 #include "cli/trace.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/parse.h"
 #include "cli/commands.h"
-#include "transform/lineage.h"
 
 static const struct command_option options[] = {
     {"batches", "N", "Staged batches to search for records, newest first (default: 1000)."},
@@ -18,40 +16,17 @@ static const struct command_option options[] = {
     {"json", NULL, "As JSON, with whole raw records."},
     {NULL, NULL, NULL}};
 
-/* Names of the columns of the key, the n-th of them; NULL behind the last. */
-static const char *key_name(const struct flow_table *t, size_t n) {
-    static const char *const own[] = {"_partition", "_record"};
-    if (t->key_auto) {
-        return n < ARRAY_COUNT(own) ? own[n] : NULL;
-    }
-    return n < t->key_count ? t->schema.columns[t->key[n]].name : NULL;
-}
-
-static enum column_type key_type(const struct flow_table *t, size_t n) {
-    return t->key_auto ? TYPE_INT64 : t->schema.columns[t->key[n]].type;
-}
-
-static enum err_code misread(const struct flow_table *t, struct err *err) {
-    AUTO_BUF names = BUF_INIT(BUF_TEXT_MAX);
-    for (size_t n = 0; key_name(t, n) != NULL; n++) {
-        buf_addf(&names, "%s%s (%s)", n > 0 ? ", " : "", key_name(t, n), type_name(key_type(t, n)));
-    }
-    return err_set(err, ERR_CONFIG,
-                   "the key of table '%s' is %s: give its values in this order, or as COLUMN=VALUE",
-                   t->name, buf_c(&names));
-}
-
 /* Which column an argument is for, and its value. False for one too many or twice. */
 static bool place(const struct flow_table *t, const char **values, const char *text) {
     const size_t end = strcspn(text, "=");
-    for (size_t n = 0; text[end] == '=' && key_name(t, n) != NULL; n++) {
-        if (str_equal_c((struct str){text, end}, key_name(t, n))) {
+    for (size_t n = 0; text[end] == '=' && trace_key_name(t, n) != NULL; n++) {
+        if (str_equal_c((struct str){text, end}, trace_key_name(t, n))) {
             const bool first = values[n] == NULL;
             values[n] = text + end + 1;
             return first;
         }
     }
-    for (size_t n = 0; key_name(t, n) != NULL; n++) {
+    for (size_t n = 0; trace_key_name(t, n) != NULL; n++) {
         if (values[n] == NULL) {
             values[n] = text;
             return true;
@@ -60,12 +35,12 @@ static bool place(const struct flow_table *t, const char **values, const char *t
     return false;
 }
 
-/* The condition that finds the row, and nothing else ever: what was typed becomes a value first. */
+/* Arguments in the order of the key's columns, then the condition. */
 static enum err_code read_key(const struct invocation *call, const struct flow_table *t,
                               struct buf *condition, struct err *err) {
     const char *texts[COMMAND_ARGUMENTS_MAX] = {NULL};
     size_t count = 0;
-    while (key_name(t, count) != NULL) {
+    while (trace_key_name(t, count) != NULL) {
         count++;
     }
     if (count > COMMAND_ARGUMENTS_MAX - 2) {
@@ -76,26 +51,7 @@ static enum err_code read_key(const struct invocation *call, const struct flow_t
     for (size_t i = 2; placed && i < call->argument_count; i++) {
         placed = place(t, texts, call->arguments[i]);
     }
-    if (!placed) {
-        return misread(t, err);
-    }
-    for (size_t n = 0; n < count; n++) {
-        const struct str text = str_of(texts[n]);
-        char *scratch = mem_alloc(text.len + 64);
-        struct value v;
-        if (!str_is_utf8(text) || !value_parse(key_type(t, n), text, 1, scratch, &v) || v.is_null) {
-            char *shown = output_printable(text);
-            (void)err_set(err, ERR_CONFIG, "'%s' is no %s, which '%s' of table '%s' is", shown,
-                          type_name(key_type(t, n)), key_name(t, n), t->name);
-            mem_free(shown);
-            mem_free(scratch);
-            return err->code;
-        }
-        buf_addf(condition, "%s\"%s\" = ", n > 0 ? " AND " : "", key_name(t, n));
-        lineage_literal(condition, &v);
-        mem_free(scratch);
-    }
-    return ERR_NONE;
+    return trace_key_condition(t, texts, placed ? count : 0, condition, err);
 }
 
 static enum err_code find_table(const struct opened *o, const char *name,

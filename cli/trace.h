@@ -9,6 +9,7 @@
 
 #include "cli/opened.h"
 #include "cli/output.h"
+#include "server/server.h"
 
 #define TRACE_ROWS_MAX    1000 /* rows named in all; steps beyond are counted, not listed */
 #define TRACE_LISTED      20   /* rows a step lists unless --limit says otherwise */
@@ -61,6 +62,8 @@ struct trace {
     struct arena arena;
     int64_t limit;
     int64_t batches_max;
+    int64_t until_us; /* monotonic; a search for records that takes longer stops there. 0: none */
+    size_t batch_bytes_max; /* of a decoded batch */
     struct trace_row *rows; /* [0] is the one asked for */
     size_t row_count;
     struct trace_step *steps;
@@ -68,15 +71,31 @@ struct trace {
     /* how the search for records went */
     int64_t searched, dropped, unread;
     int64_t oldest_us; /* the oldest batch searched was staged then */
-    bool stopped;      /* at batches_max */
+    bool stopped;      /* at batches_max, or late */
     int64_t wanted, missing;
 };
 
 void trace_init(struct trace *t, const struct opened *opened);
+/* Less memory than TRACE_ARENA_BYTES; before anything is found. */
+void trace_bound(struct trace *t, size_t bytes_max, size_t batch_bytes_max);
 void trace_release(struct trace *t); /* for CLEANUP */
 
 /* "key columns = literals" of the row, each column with the prefix. */
 void trace_identity_sql(const struct trace_row *row, const char *prefix, struct buf *out);
+
+/* ---- trace_key.c ---- */
+/* The condition that finds a row by the values of its key, count of them; what was given becomes a
+ * value first and is nothing else ever. CONFIG with what the key is. */
+MUST_CHECK enum err_code trace_key_condition(const struct flow_table *t, const char *const *texts,
+                                             size_t count, struct buf *condition, struct err *err);
+/* Names of the columns of the key, the n-th of them; NULL behind the last. */
+const char *trace_key_name(const struct flow_table *t, size_t n);
+/* ---- trace_serve.c: for the API, a server_trace ---- */
+#define TRACE_SERVED_BATCHES 200
+#define TRACE_SERVED_BYTES       ((size_t)4 << 20)  /* of rows and records; JSON makes up to 6 of one */
+#define TRACE_SERVED_BATCH_BYTES ((size_t)64 << 20) /* of one decoded batch */
+MUST_CHECK enum err_code trace_document(const struct server_traced *what, struct store *store,
+                                        struct buf *out, struct err *err);
 
 /* ---- trace_walk.c: the row whose condition is given, then everything around it ---- */
 MUST_CHECK enum err_code trace_find(struct trace *t, const struct flow_table *table,

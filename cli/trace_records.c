@@ -8,6 +8,7 @@
  * A record on which the map's SQL fails is stepped over, as the map did. */
 #include <inttypes.h>
 
+#include "base/clock.h"
 #include "cli/trace.h"
 #include "transform/lineage.h"
 
@@ -35,7 +36,7 @@ static void search_init(struct search *s, struct trace *t) {
     s->decoders = mem_alloc_array(flow->source_count + 1, sizeof(struct decoder *));
     s->best = mem_alloc_array(TRACE_ROWS_MAX, sizeof *s->best);
     batch_init(&s->batch);
-    arena_init(&s->arena, TRACE_ARENA_BYTES);
+    arena_init(&s->arena, t->batch_bytes_max);
 }
 
 static void search_release(struct search *s) {
@@ -129,12 +130,18 @@ static enum err_code copy_raw(struct trace *t, struct trace_record *r, const str
     return arena_copy(&t->arena, record.bytes, &r->raw, err);
 }
 
+static bool is_late(struct trace *t) {
+    const bool late = t->until_us > 0 && clock_monotonic_us() >= t->until_us;
+    t->stopped = t->stopped || late;
+    return late;
+}
+
 /* The raw records of rows that were located; rows of one batch come together often enough. */
 static enum err_code read_raws(struct search *s, struct err *err) {
     struct trace *t = s->t;
     int64_t loaded = -1;
     enum err_code code = ERR_NONE;
-    for (size_t i = 0; code == ERR_NONE && i < t->row_count; i++) {
+    for (size_t i = 0; code == ERR_NONE && i < t->row_count && !is_late(t); i++) {
         struct trace_record *r = &t->rows[i].origin;
         if (!r->found || r->kept) {
             continue;
@@ -381,7 +388,7 @@ static enum err_code search_batches(struct search *s, struct err *err) {
     struct store_statement *st = NULL;
     enum err_code code = store_prepare(t->opened->store, buf_c(&sql), &st, err);
     bool has_row = true;
-    while (code == ERR_NONE && s->left > 0) {
+    while (code == ERR_NONE && s->left > 0 && !is_late(t)) {
         code = store_step(st, &has_row, err);
         if (code != ERR_NONE || !has_row) {
             break;

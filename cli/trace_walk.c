@@ -10,9 +10,18 @@
 #include "transform/lineage.h"
 
 void trace_init(struct trace *t, const struct opened *opened) {
-    *t = (struct trace){.opened = opened, .limit = TRACE_LISTED, .batches_max = TRACE_BATCHES};
+    *t = (struct trace){.opened = opened,
+                        .limit = TRACE_LISTED,
+                        .batches_max = TRACE_BATCHES,
+                        .batch_bytes_max = TRACE_ARENA_BYTES};
     arena_init(&t->arena, TRACE_ARENA_BYTES);
     t->rows = mem_alloc_array(TRACE_ROWS_MAX, sizeof *t->rows);
+}
+
+void trace_bound(struct trace *t, size_t bytes_max, size_t batch_bytes_max) {
+    arena_release(&t->arena);
+    t->batch_bytes_max = batch_bytes_max;
+    arena_init(&t->arena, bytes_max);
 }
 
 void trace_release(struct trace *t) {

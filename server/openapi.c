@@ -288,6 +288,27 @@ static void write_rows_path(const struct flow_table *t, const struct table_colum
     json_end_object(w);
 }
 
+static void write_trace_path(const struct flow_table *t, struct json_writer *w) {
+    char *path = mem_printf("/api/v1/tables/%s/trace", t->name);
+    char *summary =
+        mem_printf("Where a row of %s came from, and what depends on it: `plumb trace --json`.",
+                   t->name);
+    json_key(w, path);
+    json_begin_object(w);
+    json_key(w, "get");
+    json_begin_object(w);
+    json_kv_c(w, "summary", summary);
+    json_key(w, "parameters");
+    json_begin_array(w);
+    write_parameter("key", "query", "once for each column of the key, in its order", w);
+    json_end_array(w);
+    write_responses("application/json", NULL, w);
+    json_end_object(w);
+    json_end_object(w);
+    mem_free(summary);
+    mem_free(path);
+}
+
 static void write_schema(const struct flow_table *t, const struct table_columns *columns,
                          struct json_writer *w) {
     json_key(w, t->name);
@@ -340,6 +361,7 @@ enum err_code route_openapi(struct request *r, struct reply *reply, struct err *
     for (size_t i = 0; i < flow->table_count; i++) {
         table_columns_of(&flow->tables[i], columns);
         write_rows_path(&flow->tables[i], columns, &w);
+        write_trace_path(&flow->tables[i], &w);
     }
     json_end_object(&w);
     json_key(&w, "components");

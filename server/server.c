@@ -488,6 +488,7 @@ enum err_code server_start(const struct server_options *options, struct server *
     s->write_token = options->write_token != NULL ? mem_strdup(options->write_token) : NULL;
     s->version = options->version;
     s->status = options->status;
+    s->trace = options->trace;
     s->flow = options->flow;
     s->started_us = clock_monotonic_us();
     pthread_rwlockattr_t attributes;

@@ -18,6 +18,7 @@
 #define SERVER_CONNECTIONS_MAX   128
 #define SERVER_IDLE_S            30               /* a connection without traffic is closed */
 #define SERVER_QUERY_US          INT64_C(5000000) /* the longest a request's SQL may take */
+#define SERVER_TRACES_MAX        2 /* at a time; each may decode batches for as long as a query takes */
 #define SERVER_READER_WAIT_US    INT64_C(2000000) /* for a connection to the store, then 503 */
 #define SERVER_RESPONSE_BYTES    ((size_t)32 << 20)
 #define SERVER_TOKEN_BYTES_MIN   16
@@ -29,6 +30,18 @@
 typedef enum err_code (*server_status)(const struct flow *flow, struct store *s, struct buf *out,
                                        struct err *err);
 
+/* Writes where the row with that key came from, as `plumb trace --json` does, in bounded time and memory.
+ * CONFIG: that is no key of the table; INPUT: it has no such row. */
+struct server_traced {
+    const struct flow *flow;
+    const struct flow_table *table;
+    const char *const *key;
+    size_t key_count;
+    int64_t until_us; /* monotonic */
+};
+typedef enum err_code (*server_trace)(const struct server_traced *what, struct store *s,
+                                      struct buf *out, struct err *err);
+
 struct server_options {
     const struct flow *flow; /* borrowed until server_stop or server_use */
     const char *listen;      /* "127.0.0.1:8080", "[::1]:8080", "localhost:0" (0: any free port) */
@@ -36,6 +49,7 @@ struct server_options {
     const char *write_token; /* NULL: nothing can be changed; who knows it may read as well */
     const char *version;     /* of the program */
     server_status status;
+    server_trace trace;
 };
 
 struct server;

@@ -22,6 +22,7 @@ struct server {
     char *write_token; /* NULL: only reading */
     const char *version;
     server_status status;
+    server_trace trace;
     int64_t started_us; /* monotonic */
     atomic_bool stopping;
     _Atomic int64_t beat_us;     /* monotonic; 0: the engine has not begun */
@@ -31,6 +32,7 @@ struct server {
     _Atomic int64_t requests;
     _Atomic int64_t requests_failed; /* answered with 500 or above */
     _Atomic int64_t streams;         /* open event streams */
+    _Atomic int64_t traces;          /* that are being made */
 
     pthread_rwlock_t use; /* held for reading by each request while it looks at the flow */
     const struct flow *flow;
@@ -85,6 +87,9 @@ enum err_code route_status(struct request *r, struct reply *reply, struct err *e
 enum err_code route_flow(struct request *r, struct reply *reply, struct err *err);
 enum err_code route_tables(struct request *r, struct reply *reply, struct err *err);
 enum err_code route_table(struct request *r, struct reply *reply, struct err *err);
+/* Of a table: where one row came from. */
+enum err_code reply_trace(struct request *r, const struct flow_table *t, struct reply *reply,
+                          struct err *err);
 enum err_code route_rejects(struct request *r, struct reply *reply, struct err *err);
 enum err_code route_reject(struct request *r, struct reply *reply, struct err *err);
 enum err_code route_batches(struct request *r, struct reply *reply, struct err *err);

@@ -236,6 +236,9 @@ enum err_code route_table(struct request *r, struct reply *reply, struct err *er
         if (str_equal_c(what, "/rows")) {
             return rows_of(r, t, reply, err);
         }
+        if (str_equal_c(what, "/trace")) {
+            return reply_trace(r, t, reply, err);
+        }
         if (what.len == 0) {
             struct json_writer w;
             json_writer_init(&w, &reply->body);
@@ -246,7 +249,7 @@ enum err_code route_table(struct request *r, struct reply *reply, struct err *er
     }
     return reply_refuse(reply, 404, err,
                         "there is no such table; /api/v1/tables lists them, and "
-                        "/api/v1/tables/NAME/rows gives rows");
+                        "/api/v1/tables/NAME/rows gives rows, .../trace where one came from");
 }
 
 /* ---- the flow ---- */
