@@ -40,7 +40,7 @@ function alertSheet(rows, empty, done) {
     { title: "Since", cell: (a) => ago(a.opened) }, ...(done ? [] : [{ title: "Until", cell: (a) => (a.resolved ? ago(a.resolved) : null) }]),
     { title: "Taken on by", cell: (a) => (a.acknowledged_by ? data(a.acknowledged_by + (a.note ? ": " + cut(a.note, 80) : "")) : null) },
     ...(rows.some((a) => a.undelivered) ? [{ title: "Not delivered", cell: (a) => (a.undelivered ? h("span", { class: "bad" }, count(a.undelivered)) : null), number: true }] : []),
-    ...(done && state.flow.writes ? [{ title: "", cell: buttons, class: "acts" }] : [])], rows, { empty });
+    ...(done && state.flow.writes ? [{ title: "", cell: buttons, class: "acts" }] : [])], rows, { empty, cards: true });
 }
 
 const checkColumns = [{ title: "Check", cell: (c) => data(c.check) }, { title: "State", cell: (c) => pill(toneOfState(c.state), c.state) }, { title: "Value", cell: (c) => data(c.value ?? ""), number: true }, { title: "What", cell: (c) => data(cut(c.message ?? "", 200)), class: "message" },
@@ -51,7 +51,7 @@ const noticeColumns = [{ title: "Notice", cell: (n) => count(n.id), number: true
 function silenceSheet(rows, done) {
   return sheet([{ title: "Silence", cell: (s) => count(s.id), number: true }, { title: "Checks", cell: (s) => data(s.matcher) }, { title: "Until", cell: (s) => data(s.until.slice(0, 16).replace("T", " ") + " UTC") }, { title: "By", cell: (s) => data(s.author) },
     { title: "Why", cell: (s) => data(cut(s.reason, 200)), class: "message" },
-    ...(state.flow.writes ? [{ title: "", class: "acts", cell: (s) => h("button", { id: "end-" + s.id, class: "small", "aria-label": `End silence ${s.id}`, onclick: () => unsilence(s, done) }, "End") }] : [])], rows);
+    ...(state.flow.writes ? [{ title: "", class: "acts", cell: (s) => h("button", { id: "end-" + s.id, class: "small", "aria-label": `End silence ${s.id}`, onclick: () => unsilence(s, done) }, "End") }] : [])], rows, { cards: true });
 }
 
 function howTo(alert) {
@@ -73,8 +73,8 @@ export async function alertsPage(to) {
       h("section", { class: "panel" + (open.some((a) => a.severity === "error" && a.state === "firing") ? " alarm" : "") }, h("h2", {}, "Open alerts", h("span", { class: "dim" }, open.length === PAGE_ROWS * 4 ? `the newest ${open.length}` : "one for each cause; what it explains stands below it")), alertSheet(grouped(open), "Nothing fires.", load),
         open.length && !state.flow.writes ? howTo(open[0]) : null),
       on.length ? panel("Silences", null, silenceSheet(on, load)) : null,
-      panel("Checks", "as they were judged last, from what the store says", sheet(checkColumns, checks, { empty: "The flow has no checks." })),
-      failed.length ? panel("Never delivered", "given up after a day, or refused for good", sheet(noticeColumns, failed)) : null,
+      panel("Checks", "as they were judged last, from what the store says", sheet(checkColumns, checks, { empty: "The flow has no checks.", cards: true })),
+      failed.length ? panel("Never delivered", "given up after a day, or refused for good", sheet(noticeColumns, failed, { cards: true })) : null,
       panel("Alerts that are over", null, alertSheet(past, "None yet."), past.length === PAGE_ROWS ? h("p", { class: "note" }, h("a", { href: "#/alerts?" + new URLSearchParams({ before: past.at(-1).id }) }, "Older ones")) : null),
     ].filter(Boolean);
     if (redraw(holder, nodes)) last = now;

@@ -4,6 +4,7 @@ import { pages } from "./pages.js";
 
 const POLL_MS = 2000;
 const HISTORY_EVERY = 3; // polls
+const ALERTS_MAX = 100; // open ones that are counted
 
 // ---- elements: text is only ever text ----
 export function h(tag, properties = {}, ...children) {
@@ -22,7 +23,11 @@ export function h(tag, properties = {}, ...children) {
 export class Refused extends Error {
   constructor(status, message) { super(message); this.status = status; }
 }
-export async function ask(path, headers = {}) {
+// Whole numbers that a number here cannot hold become text: of strings in the JSON nothing is touched.
+const LARGE = /"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g;
+const exact = (json) => json.replace(LARGE, (piece) => (piece[0] === '"' ? piece : `"${piece}"`));
+
+export async function ask(path, headers = {}, large = false) {
   const token = sessionStorage.getItem("token");
   const response = await fetch(path, { headers: { ...headers, ...(token ? { Authorization: "Bearer " + token } : {}) } });
   const text = await response.text();
@@ -31,7 +36,7 @@ export async function ask(path, headers = {}) {
     throw new Refused(401, "a token is needed");
   }
   let answer = null;
-  try { answer = JSON.parse(text); } catch { throw new Refused(response.status, "the answer is not JSON"); }
+  try { answer = JSON.parse(large ? exact(text) : text); } catch { throw new Refused(response.status, "the answer is not JSON"); }
   if (!response.ok && !path.startsWith("/health")) throw new Refused(response.status, answer?.error?.message ?? response.statusText);
   answer.range = response.headers.get("Content-Range");
   answer.asOf = Date.parse(response.headers.get("X-Plumb-As-Of"));
@@ -75,7 +80,8 @@ function chrome() {
   const pulse = document.getElementById("pulse");
   const problems = state.health?.problems ?? 0;
   const troubles = (state.status?.troubles.length ?? 0) + (state.status?.transforms.filter((t) => t.attempts > 0).length ?? 0);
-  const firing = (state.alerts ?? []).filter((a) => a.state === "firing" && !a.parent);
+  const firing = (state.alerts ?? []).filter((a) => a.state === "firing" && !a.parent && !a.silenced);
+  const more = state.alerts?.length === ALERTS_MAX ? "+" : "";
   document.getElementById("flow-name").textContent = state.flow?.flow ?? "plumb";
   document.title = (problems + firing.length ? `(${problems + firing.length}) ` : "") + (state.flow?.flow ?? "plumb");
   if (state.lost) {
@@ -83,7 +89,7 @@ function chrome() {
     return;
   }
   const word = !state.health ? null : problems ? h("a", { class: "pill bad", href: "#/" }, problems === 1 ? "1 problem" : `${problems} problems`)
-    : firing.length ? h("a", { class: "pill " + (firing.some((a) => a.severity === "error") ? "bad" : "warn"), href: "#/alerts" }, firing.length === 1 ? "1 alert" : `${firing.length} alerts`)
+    : firing.length ? h("a", { class: "pill " + (firing.some((a) => a.severity === "error") ? "bad" : "warn"), href: "#/alerts" }, firing.length === 1 ? "1 alert" : `${firing.length}${more} alerts`)
     : troubles ? h("a", { class: "pill warn", href: "#/" }, troubles === 1 ? "1 trouble" : `${troubles} troubles`)
     : h("span", { class: "pill good" }, "well");
   const last = state.health?.last_commit ? `committed ${ago(state.health.last_commit)}` : "no commit yet";
@@ -106,7 +112,7 @@ async function open() {
   const page = pages[to.name] ?? pages.missing;
   for (const link of document.querySelectorAll("#nav a")) {
     const own = link.getAttribute("href").slice(2) || "flow";
-    const here = own === to.name || (own === "flow" && ["transform", "source"].includes(to.name)) || (own === "tables" && to.name === "table");
+    const here = own === to.name || (own === "flow" && ["transform", "source"].includes(to.name)) || (own === "tables" && ["table", "row"].includes(to.name));
     if (here) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
   }
   const root = document.getElementById("page");
@@ -127,7 +133,7 @@ async function poll() {
     const first = !state.flow;
     if (first || polls % 30 === 0) state.flow = await ask("/api/v1/flow");
     if (polls % HISTORY_EVERY === 0) state.history = await ask("/api/v1/history?minutes=5");
-    const [status, health, alerts] = await Promise.all([ask("/api/v1/status"), ask("/health"), ask("/api/v1/alerts?state=open")]);
+    const [status, health, alerts] = await Promise.all([ask("/api/v1/status"), ask("/health"), ask("/api/v1/alerts?state=open&limit=" + ALERTS_MAX)]);
     state.alerts = alerts;
     Object.assign(state, { status, health, lost: null });
     polls++;

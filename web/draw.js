@@ -63,7 +63,7 @@ export function clock(time, withSeconds = false) {
 
 // ---- the graph ----
 const CARD = { width: 196, head: 46, line: 19, gapX: 70, gapY: 18 };
-const GAP_MIN = 36, SCALE_MIN = 0.7; // of a flow too long for the window; more is scrolled
+const GAP_MIN = 48, SCALE_MIN = 0.7; // of a flow too long for the window; more is scrolled
 
 // An edge over several layers is led between the cards of those it passes, through places of its own.
 function addGhosts(nodes, layers, byId) {
@@ -158,6 +158,15 @@ function edgePath(from, edge, to, wide) {
   return `M${x1},${y1}C${x1},${y1 + bend} ${x2},${y2 - bend} ${x2},${y2}`;
 }
 
+// What goes over an edge (above it) and what waits before its end (below it); nothing when there is neither.
+function edgeLabels(from, edge, to, wide) {
+  const near = wide ? (edge.path.at(-1) ?? from) : from;
+  const x = wide ? (near.x + near.width + to.x) / 2 : to.x + to.width / 2 + 6;
+  const y = wide ? (near.y + near.height / 2 + to.y + to.height / 2) / 2 : to.y - 5;
+  const text = (label, dy, tone) => s("text", { class: "edge-label " + tone, x, y: y + dy, "text-anchor": wide ? "middle" : "start" }, s("title", {}, label.about), label.text);
+  return [edge.rate ? text(edge.rate, wide ? -6 : 0, "") : null, edge.queue ? text(edge.queue, wide ? 14 : edge.rate ? -12 : 0, "warn") : null].filter(Boolean);
+}
+
 function card(node) {
   const letters = Math.floor((node.width - 40) / 7.6);
   const lines = node.lines.map((line, i) => s("g", {},
@@ -172,7 +181,7 @@ function card(node) {
     ...lines);
 }
 
-// nodes, inputs before what they feed: {id, name, about, kind, href, tone, lines: [{label, value, tone}], inputs: [{from, tone, flowing}]}
+// nodes, inputs before what they feed: {id, name, about, kind, href, tone, lines: [{label, value, tone}], inputs: [{from, tone, flowing, rate: {text, about}, queue: {text, about}}]}
 export function graph(nodes, room) {
   for (const node of nodes) {
     node.width = CARD.width;
@@ -185,8 +194,9 @@ export function graph(nodes, room) {
   const scale = wide ? Math.max(SCALE_MIN, Math.min(1.1, room / size.width)) : 1;
   const edges = nodes.flatMap((node) => node.inputs.map((edge) =>
     s("path", { class: `edge ${edge.tone ?? ""} ${edge.flowing ? "flowing" : ""}`, d: edgePath(byId.get(edge.from), edge, node, wide) })));
+  const labels = nodes.flatMap((node) => node.inputs.flatMap((edge) => edgeLabels(byId.get(edge.from), edge, node, wide)));
   return s("svg", { class: "graph", viewBox: `0 0 ${size.width} ${size.height}`, width: size.width * scale, height: size.height * scale,
-    role: "group", "aria-label": "The flow as a graph" }, ...edges, ...nodes.map(card));
+    role: "group", "aria-label": "The flow as a graph" }, ...edges, ...labels, ...nodes.map(card));
 }
 
 // ---- lines over time ----
@@ -256,20 +266,26 @@ export function bars(items, { label, format = short }) {
 }
 
 // ---- a ribbon: ranges [[low, high], ...] sorted; what lies between them is a gap ----
+// Pieces nearer to each other than one can see are drawn as one, so that a thousand gaps are no thousand elements.
+function pieces(ranges, x, least) {
+  const out = [];
+  for (const [low, high] of ranges) {
+    const from = x(low), to = Math.max(x(high + 1), from + least), last = out.at(-1);
+    if (last && from <= last.to + 0.5) Object.assign(last, { to: Math.max(to, last.to), high, of: last.of + 1 });
+    else out.push({ from, to, low, high, of: 1 });
+  }
+  return out;
+}
+
 export function ribbon(ranges, label) {
   const width = 1000, height = 22, low = ranges[0][0], high = ranges.at(-1)[1];
   const x = (n) => (n - low) / Math.max(1, high - low + 1) * width;
-  const drawing = s("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", height, role: "img", "aria-label": label },
-    s("rect", { class: "track", width, height, rx: 3 }));
-  let end = null;
-  for (const [from, to] of ranges) {
-    if (end !== null && from > end + 1) {
-      drawing.append(s("rect", { class: "gap", x: x(end + 1), y: 0, width: Math.max(2, x(from) - x(end + 1)), height }, s("title", {}, `missing ${count(end + 1)} to ${count(from - 1)}`)));
-    }
-    drawing.append(s("rect", { class: "cover", x: x(from), y: 4, width: Math.max(1, x(to + 1) - x(from)), height: height - 8 }, s("title", {}, `${count(from)} to ${count(to)}`)));
-    end = Math.max(end ?? to, to);
-  }
-  return drawing;
+  const gaps = ranges.slice(1).map(([from], i) => [ranges[i][1] + 1, from - 1]).filter(([from, to]) => to >= from);
+  return s("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", height, role: "img", "aria-label": label },
+    s("rect", { class: "track", width, height, rx: 3 }),
+    ...pieces(ranges, x, 1).map((p) => s("rect", { class: "cover", x: p.from, y: 4, width: p.to - p.from, height: height - 8 }, s("title", {}, `${count(p.low)} to ${count(p.high)}`))),
+    ...pieces(gaps, x, 2).map((p) => s("rect", { class: "gap", x: p.from, y: 0, width: p.to - p.from, height, opacity: p.of > 1 ? 0.55 : null },
+      s("title", {}, p.of > 1 ? `${count(p.of)} gaps from ${count(p.low)} to ${count(p.high)}` : `missing ${count(p.low)} to ${count(p.high)}`))));
 }
 
 export function legend(names) {

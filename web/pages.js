@@ -2,9 +2,11 @@
 import { alertsPage } from "./alerts.js";
 import { ask, h, query, state } from "./app.js";
 import { ago, bars, bytes, count, cut, duration, graph, legend, lines, ribbon, short, shown } from "./draw.js";
-import { data, facts, link, PAGE_ROWS, panel, pill, sheet } from "./parts.js";
+import { rowPage, tablePage, tablesPage } from "./explorer.js";
+import { data, facts, link, missingPage, PAGE_ROWS, panel, pill, sheet, statusOf } from "./parts.js";
 
 const SERIES_MAX = 6;
+
 // ---- what the status says, for the graph ----
 const RATE_SECONDS = 30;
 function rateOver(list, key, name, field) {
@@ -13,7 +15,6 @@ function rateOver(list, key, name, field) {
 }
 const rateOf = (source) => rateOver(state.history?.sources, "source", source, "records");
 const mapRate = (transform) => rateOver(state.history?.transforms, "transform", transform, "rows_in");
-const statusOf = (name) => state.status.transforms.find((one) => one.transform === name) ?? {};
 function toneOf(t) {
   if (t.attempts > 0 || t.failed_keys > 0) return "bad";
   if (t.batches_behind > 0 || t.waiting > 0 || (t.state && t.state !== "ok")) return "warn";
@@ -49,7 +50,9 @@ function tableNode(table) {
     if (text || made.length > 1) node.lines.push({ label: made.length > 1 ? t.transform : "state", value: text ?? "ok", tone: tones[i] === "good" ? "" : tones[i] });
     if (rate >= 0.5) node.lines.push({ label: "in", value: short(rate) + " rows/s" });
     if (now[i].rejected > 0) node.lines.push({ label: "rejected", value: short(now[i].rejected), tone: "warn" });
-    const edge = { tone: tones[i] === "bad" ? "bad" : busy ? "warn" : "", flowing: rate >= 0.5 };
+    const behind = now[i].batches_behind, queued = now[i].waiting;
+    const edge = { tone: tones[i] === "bad" ? "bad" : busy ? "warn" : "", flowing: rate >= 0.5, rate: rate >= 0.5 ? { text: short(rate) + "/s", about: `${short(rate)} rows a second into ${t.transform}` } : null,
+      queue: behind || queued ? { text: short(behind || queued), about: behind ? `${count(behind)} batches wait for ${t.transform}` : `${count(queued)} changes wait for ${t.transform}` } : null };
     if (t.source) node.inputs.push({ ...edge, from: "s:" + t.source });
     for (const input of t.tables) node.inputs.push({ ...edge, from: "t:" + input });
   });
@@ -166,72 +169,6 @@ async function sourcePage(to) {
     ...source.streams.map((stream) => panel("Contract", stream.stream, h("ul", { class: "chips" }, ...stream.columns.map((c) => h("li", { class: "chip" }, c.name, h("span", { class: "dim" }, c.type))))))], update };
 }
 
-// ---- tables ----
-function tablesPage() {
-  const holder = h("div", {});
-  const update = () => holder.replaceChildren(sheet([{ title: "Table", cell: (t) => h("a", { href: link("table", t.table) }, t.table) },
-    { title: "Rows", cell: (t) => (t.transforms.length ? count(statusOf(t.transforms[0]).rows) : null), number: true }, { title: "Key", cell: (t) => t.key.join(", ") },
-    { title: "Written by", cell: (t) => (t.transforms.length ? h("span", {}, ...t.transforms.flatMap((name, i) => [i ? ", " : "", h("a", { href: link("transform", name) }, name)])) : "reference") },
-    { title: "Columns", cell: (t) => String(t.columns.length), number: true }], state.flow.tables));
-  update();
-  return { nodes: [panel("Tables", null, holder)], update };
-}
-
-const OPS = { eq: "=", neq: "≠", gt: ">", gte: "≥", lt: "<", lte: "≤", like: "like", ilike: "like, any case", in: "in", is: "is" };
-const NUMBERS = ["int64", "float64", "int256"];
-
-function filterForm(table, params, go) {
-  const column = h("select", { "aria-label": "Column" }, ...table.columns.map((c) => h("option", { value: c.name }, c.name)));
-  const op = h("select", { "aria-label": "Comparison" }, ...Object.entries(OPS).map(([value, text]) => h("option", { value }, text)));
-  const value = h("input", { "aria-label": "Value", placeholder: "value" });
-  const form = h("form", { class: "bar", onsubmit: (event) => {
-    event.preventDefault();
-    params.append("filter." + column.value, `${op.value}.${op.value === "in" && !value.value.startsWith("(") ? `(${value.value})` : value.value}`);
-    params.delete("offset");
-    go();
-  } }, column, op, value, h("button", {}, "Filter"));
-  const chips = [...params].filter(([key]) => key.startsWith("filter.")).map(([key, text]) => h("li", { class: "chip" }, data(`${key.slice(7)} ${text.replace(/^(not\.)?(\w+)\./, (all, not, word) => `${not ? "not " : ""}${OPS[word] ?? word} `)}`),
-    h("button", { class: "plain", "aria-label": `Remove the filter on ${key.slice(7)}`, onclick: () => { const rest = [...params].filter((pair) => pair[0] !== key || pair[1] !== text); for (const name of [...params.keys()]) params.delete(name); rest.forEach(([k, v]) => params.append(k, v)); params.delete("offset"); go(); } }, "✕")));
-  return [form, chips.length ? h("ul", { class: "chips" }, ...chips) : null];
-}
-
-function cellOf(value, type) {
-  if (value === null || value === undefined) return h("span", { class: "null" }, "null");
-  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
-  return h("span", { class: "data" + (type === "bytes" || type === "json" || type === "int256" ? " mono" : "") }, cut(text, 120));
-}
-
-async function tablePage(to) {
-  const table = state.flow.tables.find((one) => one.table === to.argument);
-  if (!table) return missingPage();
-  const params = new URLSearchParams(to.query);
-  const offset = Number(params.get("offset") ?? 0);
-  const go = () => { location.hash = link("table", table.table) + (params.size ? "?" + params : ""); };
-  const asked = new URLSearchParams(params);
-  asked.set("limit", PAGE_ROWS + 1);
-  const filtered = [...params.keys()].some((key) => key.startsWith("filter."));
-  const rows = await ask(`/api/v1/tables/${encodeURIComponent(table.table)}/rows?${asked}`, { Prefer: "int64=text" + (filtered ? ", count=exact" : "") });
-  const more = rows.length > PAGE_ROWS;
-  const total = filtered ? Number(rows.range.split("/")[1]) : statusOf(table.transforms[0]).rows;
-  const [sorted, direction] = (params.get("order") ?? "").split(".");
-  const detail = h("div", {});
-  const open = (row, line) => {
-    for (const other of line.parentElement.children) other.removeAttribute("aria-selected");
-    line.setAttribute("aria-selected", "true");
-    detail.replaceChildren(panel("The row", null, h("div", { class: "scroll" }, h("table", {}, h("tbody", {}, ...table.columns.map((c) => h("tr", {}, h("th", { scope: "row" }, c.name), h("td", { class: "dim" }, c.type),
-      h("td", { class: "message" }, row[c.name] === null ? h("span", { class: "null" }, "null") : h("code", { class: "data" }, shown(typeof row[c.name] === "object" ? JSON.stringify(row[c.name]) : row[c.name]))))))))));
-    detail.scrollIntoView({ block: "nearest" });
-  };
-  const columns = table.columns.map((c) => ({ number: NUMBERS.includes(c.type), class: NUMBERS.includes(c.type) ? "" : "data", cell: (row) => cellOf(row[c.name], c.type),
-    title: h("button", { class: "plain", "aria-label": `Sort by ${c.name}`, onclick: () => { params.set("order", c.name + (sorted === c.name && direction !== "desc" ? ".desc" : ".asc")); params.delete("offset"); go(); } }, c.name + (sorted === c.name ? (direction === "desc" ? " ↓" : " ↑") : ""), " ", h("span", { class: "dim" }, table.key.includes(c.name) ? "key" : "")) }));
-  const first = rows.length ? offset + 1 : 0;
-  const pager = h("div", { class: "split" }, h("span", { class: "dim" }, `${count(first)} to ${count(offset + Math.min(rows.length, PAGE_ROWS))}${total !== undefined && Number.isFinite(total) ? " of " + count(total) : ""}`),
-    h("span", {}, h("button", { disabled: offset === 0, onclick: () => { params.set("offset", Math.max(0, offset - PAGE_ROWS)); go(); } }, "Before"), " ", h("button", { disabled: !more, onclick: () => { params.set("offset", offset + PAGE_ROWS); go(); } }, "Next")));
-  const shownRows = rows.slice(0, PAGE_ROWS);
-  return { nodes: [h("section", { class: "panel" }, h("div", { class: "title" }, h("h1", {}, table.table), h("span", { class: "dim" }, table.transforms.length ? "written by " : "reference table", ...table.transforms.flatMap((name, i) => [i ? ", " : "", h("a", { href: link("transform", name) }, name)]))),
-    ...filterForm(table, params, go).filter(Boolean)), h("section", { class: "panel" }, sheet(columns, shownRows, { open, empty: "No row fits." }), pager), detail] };
-}
-
 // ---- rejects ----
 async function rejectsPage(to) {
   if (to.argument) return rejectPage(to.argument);
@@ -244,7 +181,7 @@ async function rejectsPage(to) {
     ...groups.map((g) => h("li", {}, h("a", { class: "chip", "aria-current": same(g) ? "true" : null, href: "#/rejects?" + new URLSearchParams({ source: g.source, transform: g.transform ?? "", reason: g.reason }) }, data(`${g.source}${g.transform ? " → " + g.transform : ""}: ${g.reason.replace("_", " ")}`), h("b", {}, count(g.rows))))),
     ...["discarded", "taken back"].map((one) => h("li", {}, h("a", { class: "chip", "aria-current": wanted.state === one ? "true" : null, href: "#/rejects?" + new URLSearchParams({ state: one }) }, one))))),
   h("section", { class: "panel" }, sheet([{ title: "Reject", cell: (r) => h("a", { href: link("rejects", r.id) }, count(r.id)), number: true }, { title: "When", cell: (r) => ago(r.at) }, { title: "Source", cell: (r) => data(r.source) }, { title: "Record", cell: (r) => count(r.record), number: true },
-    { title: "Transform", cell: (r) => (r.transform ? data(r.transform) : h("span", { class: "dim" }, "decoding")) }, { title: "Reason", cell: (r) => r.reason.replace("_", " ") }, { title: "Message", cell: (r) => data(cut(r.message, 200)), class: "message" }], rows, { open: (r) => { location.hash = link("rejects", r.id); }, empty: "Nothing was rejected." }),
+    { title: "Transform", cell: (r) => (r.transform ? data(r.transform) : h("span", { class: "dim" }, "decoding")) }, { title: "Reason", cell: (r) => r.reason.replace("_", " ") }, { title: "Message", cell: (r) => data(cut(r.message, 200)), class: "message" }], rows, { open: (r) => { location.hash = link("rejects", r.id); }, empty: "Nothing was rejected.", cards: true }),
   rows.length === PAGE_ROWS ? h("p", { class: "note" }, h("a", { href: "#/rejects?" + new URLSearchParams({ ...wanted, before: last.id }) }, "Older ones")) : null)] };
 }
 
@@ -323,12 +260,8 @@ async function coveragePage() {
     const gaps = ranges.slice(1).map(([low], i) => [ranges[i][1] + 1, low - 1]);
     const missing = gaps.reduce((sum, [low, high]) => sum + high - low + 1, 0);
     return panel(data(list[0].source), data(list[0].partition), facts([["From", count(ranges[0][0])], ["To", count(ranges.at(-1)[1])], ["Gaps", count(gaps.length), gaps.length ? "bad" : null], ["Missing", count(missing), missing ? "bad" : null], ["Records", count(list.reduce((sum, row) => sum + row.records, 0))]]),
-      ribbon(ranges, `Coverage of ${list[0].source} with ${gaps.length} gaps`), gaps.length ? sheet([{ title: "Missing from", cell: (g) => count(g[0]), number: true }, { title: "to", cell: (g) => count(g[1]), number: true }, { title: "Positions", cell: (g) => count(g[1] - g[0] + 1), number: true }], gaps.slice(0, PAGE_ROWS)) : null);
+      ribbon(ranges, `Coverage of ${list[0].source} with ${gaps.length} gaps`), gaps.length > PAGE_ROWS ? h("p", { class: "note" }, `The first ${PAGE_ROWS} of ${count(gaps.length)} gaps:`) : null, gaps.length ? sheet([{ title: "Missing from", cell: (g) => count(g[0]), number: true }, { title: "to", cell: (g) => count(g[1]), number: true }, { title: "Positions", cell: (g) => count(g[1] - g[0] + 1), number: true }], gaps.slice(0, PAGE_ROWS), { kind: "gaps" }) : null);
   }) };
 }
 
-function missingPage() {
-  return { nodes: [panel("There is nothing here", null, h("p", { class: "note" }, h("a", { href: "#/" }, "To the flow")))] };
-}
-
-export const pages = { flow: flowPage, transform: transformPage, source: sourcePage, tables: tablesPage, table: tablePage, alerts: alertsPage, rejects: rejectsPage, history: historyPage, coverage: coveragePage, missing: missingPage };
+export const pages = { flow: flowPage, transform: transformPage, source: sourcePage, tables: tablesPage, table: tablePage, row: rowPage, alerts: alertsPage, rejects: rejectsPage, history: historyPage, coverage: coveragePage, missing: missingPage };

@@ -1,5 +1,5 @@
 // Pieces that pages are made of: panels, tables of facts, dialogs.
-import { change, h, Refused } from "./app.js";
+import { change, h, Refused, state } from "./app.js";
 import { shown } from "./draw.js";
 
 export const PAGE_ROWS = 50;
@@ -9,18 +9,23 @@ export const facts = (items) => h("dl", { class: "facts" }, ...items.filter(Bool
 export const data = (text) => h("span", { class: "data" }, shown(text));
 export const pill = (tone, text) => h("span", { class: "pill " + tone }, text);
 
-// A table of facts: columns [{title, cell(row), number}]; cells are text or nodes.
-export function sheet(columns, rows, { open, empty = "Nothing here." } = {}) {
+export const statusOf = (name) => state.status.transforms.find((one) => one.transform === name) ?? {};
+export function missingPage() {
+  return { nodes: [panel("There is nothing here", null, h("p", { class: "note" }, h("a", { href: "#/" }, "To the flow")))] };
+}
+
+// A table of facts: columns [{title, cell(row), number}]; cells are text or nodes. cards: on a phone each row is one.
+export function sheet(columns, rows, { open, cards, kind, empty = "Nothing here." } = {}) {
   if (rows.length === 0) return h("p", { class: "empty" }, empty);
   const body = rows.map((row) => {
     const line = h("tr", { class: open ? "open" : null }, ...columns.map((column) => {
       const value = column.cell(row);
-      return h("td", { class: [column.number ? "number" : "", column.class ?? ""].join(" ").trim() || null }, value === null || value === undefined ? h("span", { class: "null" }, "–") : value);
+      return h("td", { "data-title": column.title || null, class: [column.number ? "number" : "", column.class ?? ""].join(" ").trim() || null }, value === null || value === undefined ? h("span", { class: "null" }, "–") : value);
     }));
     if (open) line.addEventListener("click", (event) => { if (!event.target.closest("a, button")) open(row, line); });
     return line;
   });
-  return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...columns.map((c) => h("th", { class: c.number ? "number" : null, scope: "col" }, c.title)))), h("tbody", {}, ...body)));
+  return h("div", { class: "scroll" }, h("table", { class: cards ? "cards" : kind }, h("thead", {}, h("tr", {}, ...columns.map((c) => h("th", { class: c.number ? "number" : null, scope: "col" }, c.title)))), h("tbody", {}, ...body)));
 }
 
 // Draws anew what a page shows without taking away where the reader is: what is focused, scrolled or marked stays.

@@ -5,38 +5,13 @@ import subprocess
 import time
 
 import pytest
-from browser import CHROMIUM, Browser
+from browser import CHROMIUM
 from conftest import ROOT
+from looking import SCREENSHOTS, browser_fixture, open_page, served_fixture  # pylint: disable=unused-import # fixtures
 from serving import FLOW, HOSTILE, Server, data, serve_fixture  # pylint: disable=unused-import # a fixture
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here (Debian's chromium): the dashboard is not looked at")
-PAGES = ["#/", "#/source/events", "#/transform/events", "#/transform/totals", "#/tables", "#/table/events", "#/table/totals", "#/alerts", "#/rejects", "#/rejects/1", "#/history", "#/coverage", "#/nothing"]
-
-
-@pytest.fixture(name="browser", scope="module")
-def browser_fixture():
-    with Browser() as browser:
-        yield browser
-
-
-@pytest.fixture(name="served", scope="module")
-def served_fixture(plumb, tmp_path_factory):
-    directory = tmp_path_factory.mktemp("web")
-    (directory / "data").mkdir()
-    (directory / "flow.yaml").write_text(FLOW)
-    (directory / "data/a.jsonl").write_text(data(300))
-    server = Server(plumb, directory)
-    server.settled(300)
-    yield server
-    assert server.stop() == 0
-
-
-def open_page(browser, server, path, **options):
-    page = browser.page(**options)
-    page.go(f"{server.url}/{path}")
-    page.wait("document.querySelector('main section')")
-    page.wait("document.querySelector('#pulse .pill')")
-    return page
+PAGES = ["#/", "#/source/events", "#/transform/events", "#/transform/totals", "#/tables", "#/table/events", "#/table/totals", "#/row/events?key=7", "#/row/totals?key=a", "#/alerts", "#/rejects", "#/rejects/1", "#/history", "#/coverage", "#/nothing"]
 
 
 def spaced(number):
@@ -53,6 +28,8 @@ def test_every_page_loads_clean_and_fits(browser, served, width, dark):
         time.sleep(0.15)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{path} is wider than the window"
         assert "did not work" not in page.text(), path
+        if SCREENSHOTS:
+            page.screenshot(SCREENSHOTS / f"{width}-{'dark' if dark else 'light'}-{re.sub('[^a-z0-9]+', '-', path).strip('-') or 'flow'}.png")
     assert page.problems == []
     assert page.requested and all(url.startswith(served.url) for url in page.requested), "a request left the machine"
 
