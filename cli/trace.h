@@ -91,8 +91,8 @@ MUST_CHECK enum err_code trace_key_condition(const struct flow_table *t, const c
 /* Names of the columns of the key, the n-th of them; NULL behind the last. */
 const char *trace_key_name(const struct flow_table *t, size_t n);
 /* ---- trace_serve.c: for the API, a server_trace ---- */
-#define TRACE_SERVED_BATCHES 200
-#define TRACE_SERVED_BYTES       ((size_t)4 << 20)  /* of rows and records; JSON makes up to 6 of one */
+#define TRACE_SERVED_BATCHES     200
+#define TRACE_SERVED_BYTES       ((size_t)4 << 20) /* of rows and records; JSON makes up to 6 of one */
 #define TRACE_SERVED_BATCH_BYTES ((size_t)64 << 20) /* of one decoded batch */
 MUST_CHECK enum err_code trace_document(const struct server_traced *what, struct store *store,
                                         struct buf *out, struct err *err);

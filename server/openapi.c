@@ -290,9 +290,8 @@ static void write_rows_path(const struct flow_table *t, const struct table_colum
 
 static void write_trace_path(const struct flow_table *t, struct json_writer *w) {
     char *path = mem_printf("/api/v1/tables/%s/trace", t->name);
-    char *summary =
-        mem_printf("Where a row of %s came from, and what depends on it: `plumb trace --json`.",
-                   t->name);
+    char *summary = mem_printf(
+        "Where a row of %s came from, and what depends on it: `plumb trace --json`.", t->name);
     json_key(w, path);
     json_begin_object(w);
     json_key(w, "get");
