@@ -145,6 +145,11 @@ static enum err_code apply_batches(struct run *r, struct pending next, int64_t *
     enum err_code code = ERR_NONE;
     const int64_t most = r->options.turn_rows > 0 ? r->options.turn_rows : TURN_ROWS_MAX;
     for (int64_t rows = 0; code == ERR_NONE && next.source != NULL && rows < most;) {
+        bool got = false;
+        code = turn_claim_source(r, next.source, false, &got, err);
+        if (code != ERR_NONE || !got) {
+            return code; /* another worker is at it */
+        }
         struct store_batch info;
         struct decoded decoded;
         code = load(r, &next, &info, &decoded, err);
@@ -184,7 +189,7 @@ enum err_code catch_up(struct run *r, bool *worked, struct err *err) {
     if (!*worked) {
         return code;
     }
-    code = store_begin(r->store, err);
+    code = turn_begin(r, err);
     if (code != ERR_NONE) {
         return code;
     }

@@ -29,6 +29,9 @@ static enum err_code open_sources(struct run *r, struct err *err) {
     for (size_t i = 0; i < r->flow->source_count && asks_sources(r); i++) {
         struct extractor *x = &r->extractors[i];
         const struct flow_source *source = &r->flow->sources[i];
+        if (!r->workers.held[i]) {
+            continue;
+        }
         struct source_cursor *cursors = NULL;
         size_t count = 0;
         enum err_code code =
@@ -57,12 +60,29 @@ static enum err_code open_sources(struct run *r, struct err *err) {
                                      .stop_context = &r->channel};
     }
     for (size_t i = 0; i < r->flow->source_count && asks_sources(r); i++) {
-        enum err_code code = extractor_start(&r->extractors[i], err);
+        enum err_code code =
+            r->workers.held[i] ? extractor_start(&r->extractors[i], err) : ERR_NONE;
         if (code != ERR_NONE) {
             return code;
         }
     }
     return ERR_NONE;
+}
+
+/* Maps of several sources fill a table, and what comes last wins: turns then go one by one, in the
+ * order of the batches, so that a replay gives the same. */
+static bool order_matters(const struct flow *flow) {
+    for (size_t i = 0; i < flow->transform_count; i++) {
+        for (size_t k = 0; k < i; k++) {
+            const struct flow_transform *a = &flow->transforms[i];
+            const struct flow_transform *b = &flow->transforms[k];
+            if (a->kind == TRANSFORM_MAP && b->kind == TRANSFORM_MAP && a->into == b->into &&
+                a->source != b->source && !transform_in_any_order(a, b)) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 enum err_code run_open(struct run *r, struct err *err) {
@@ -73,6 +93,7 @@ enum err_code run_open(struct run *r, struct err *err) {
     if (code == ERR_NONE) {
         code = plan_open(r->store, r->flow, &r->plan, err);
     }
+    r->alone = code == ERR_NONE && order_matters(r->flow);
     if (code == ERR_NONE && r->options.reversed) { /* now: what a SELECT does was judged as it is */
         code = store_read_reversed(r->store, err);
     }
@@ -143,7 +164,7 @@ static enum err_code handle(struct run *r, struct package *p, struct err *err) {
 /* Or have stopped at their limit. */
 static bool sources_ended(const struct run *r) {
     for (size_t i = 0; i < r->flow->source_count && asks_sources(r); i++) {
-        if (!r->extractors[i].has_ended && !r->extractors[i].hold.held) {
+        if (r->workers.held[i] && !r->extractors[i].has_ended && !r->extractors[i].hold.held) {
             return false;
         }
     }
@@ -223,11 +244,18 @@ void run_report(struct run *r, bool last) {
 }
 
 enum err_code run_loop(struct run *r, struct err *err) {
-    while (!run_should_stop(r)) {
+    while (!run_should_stop(r) && !r->workers.changed) {
         bool over = false;
         int64_t wait = next_wait(r, &over);
         bool worked = false;
-        enum err_code code = limits_look(r, err);
+        enum err_code code = asks_sources(r) ? workers_look(&r->workers, r->store, err) : ERR_NONE;
+        if (code == ERR_UNAVAILABLE) { /* the next turn tells, and tries again */
+            code = ERR_NONE;
+            err_clear(err);
+        }
+        if (code == ERR_NONE) {
+            code = limits_look(r, err);
+        }
         struct package *p = code == ERR_NONE ? limits_next_package(r, 0) : NULL;
         if (code == ERR_NONE && p == NULL) {
             code = background(r, &worked, err);
@@ -395,6 +423,9 @@ void run_close(struct run *r) {
         }
         decoder_free(r->decoders[i]);
     }
+    if (r->workers.held != NULL) {
+        workers_end(&r->workers, r->store);
+    }
     plan_close(r->plan);
     store_close(r->store);
     channel_release(&r->channel);
@@ -425,22 +456,47 @@ void run_init(struct run *r, const struct flow *flow, const struct run_options *
     arena_init(&r->source_arena, TURN_ARENA_BYTES_MAX);
 }
 
+/* Until it ends, or what is ours to do has changed. */
+static enum err_code run_share(struct run *r, struct err *err) {
+    enum err_code code = run_open(r, err);
+    if (code == ERR_NONE) {
+        code = workers_begin(&r->workers, r->store, r->flow, err);
+    }
+    if (code == ERR_NONE) {
+        code = open_sources(r, err);
+    }
+    if (code == ERR_NONE) {
+        code = run_loop(r, err);
+    }
+    if (code == ERR_CONFLICT && r->outrun && r->workers.name[0] != '\0') {
+        log_info("workers", "flow=%s another worker went on with a source of ours: beginning again",
+                 r->flow->name);
+        err_clear(err);
+        r->workers.changed = true;
+        code = ERR_NONE;
+    }
+    return code;
+}
+
 enum err_code engine_run(const struct flow *flow, const struct run_options *options,
                          struct run_summary *summary, struct err *err) {
     struct run r;
-    run_init(&r, flow, options, summary);
-    enum err_code code = run_open(&r, err);
-    if (code == ERR_NONE) {
-        code = open_sources(&r, err);
+    enum err_code code = ERR_NONE;
+    *summary = (struct run_summary){.first_commit_us = -1};
+    const int64_t started_us = clock_monotonic_us();
+    for (bool again = true; again;) {
+        const struct run_summary so_far = *summary;
+        run_init(&r, flow, options, summary);
+        *summary = so_far;
+        r.started_us = started_us;
+        code = run_share(&r, err);
+        again = code == ERR_NONE && r.workers.changed && !run_should_stop(&r);
+        if (code == ERR_NONE && !again) {
+            code = run_verdict(&r, err);
+        }
+        run_report(&r, !again);
+        summary->duration_us = clock_monotonic_us() - started_us;
+        run_close(&r);
     }
-    if (code == ERR_NONE) {
-        code = run_loop(&r, err);
-    }
-    if (code == ERR_NONE) {
-        code = run_verdict(&r, err);
-    }
-    run_report(&r, true);
-    summary->duration_us = clock_monotonic_us() - r.started_us;
-    run_close(&r);
     return code;
 }

@@ -4,6 +4,7 @@
 
 #include "engine/engine.h"
 #include "engine/extract.h"
+#include "engine/workers.h"
 #include "transform/transform.h"
 
 /* A transform that failed waits until next_try_us (monotonic); its input is kept. */
@@ -36,6 +37,9 @@ struct run {
     struct run_summary *summary;
     struct store *store;
     struct plan *plan;
+    struct workers workers;
+    bool outrun;          /* somebody else went on with a partition of ours */
+    bool alone;           /* turns of several sources may not overlap */
     struct stage *stages; /* [flow->transform_count] */
     struct channel channel;
     struct extractor *extractors; /* [flow->source_count] */
@@ -75,6 +79,11 @@ void facts_step(struct run *r, const struct turn_step *step);
 void facts_end(struct run *r, enum err_code code);
 
 /* ---- turn.c ---- */
+/* Begins a transaction that works on batches, beside other workers where the flow allows it. */
+MUST_CHECK enum err_code turn_begin(struct run *r, struct err *err);
+/* Within it: what is done to the source's batches is done by us alone. */
+MUST_CHECK enum err_code turn_claim_source(struct run *r, const struct flow_source *source,
+                                           bool wait, bool *got, struct err *err);
 /* Packages that commit together. They are held until then: a turn that fails is done again from
  * them. One package of a source stays free, so that it can be filled meanwhile. */
 #define TURN_PACKAGES_MAX (PACKAGES_PER_SOURCE - 1)

@@ -12,6 +12,18 @@
 #include "engine/policy.h"
 #include "engine/run_state.h"
 
+enum err_code turn_begin(struct run *r, struct err *err) {
+    return r->alone ? store_begin(r->store, err) : store_begin_shared(r->store, err);
+}
+
+enum err_code turn_claim_source(struct run *r, const struct flow_source *source, bool wait,
+                                bool *got, struct err *err) {
+    char *unit = mem_printf("source:%s", source->name);
+    enum err_code code = store_claim(r->store, unit, wait, got, err);
+    mem_free(unit);
+    return code;
+}
+
 bool run_should_stop(const struct run *r) {
     return r->options.stop != NULL && r->options.stop(r->options.context);
 }
@@ -181,6 +193,15 @@ enum err_code turn_maps(struct run *r, const struct turn_input *in, struct err *
     return ERR_NONE;
 }
 
+/* Only one worker at a time adds to a sum, or evaluates a derive; to whom it is denied leaves the queue
+ * to the other, or to the next turn. */
+static enum err_code claim_follower(struct run *r, size_t index, bool *got, struct err *err) {
+    char *unit = mem_printf("transform:%s", r->flow->transforms[index].name);
+    enum err_code code = store_claim(r->store, unit, false, got, err);
+    mem_free(unit);
+    return code;
+}
+
 enum err_code turn_followers(struct run *r, struct err *err) {
     r->more_cascade = false;
     for (size_t i = 0; i < r->flow->transform_count; i++) {
@@ -189,8 +210,12 @@ enum err_code turn_followers(struct run *r, struct err *err) {
             continue;
         }
         bool waits = false;
+        bool got = false;
         enum err_code code = cascade_waits(r->plan, i, &waits, err);
         if (code == ERR_NONE && waits) {
+            code = claim_follower(r, i, &got, err);
+        }
+        if (code == ERR_NONE && got) {
             code = stage_run(r, i, apply_follower, NULL, err);
             fault_step("turn.follower");
         }
@@ -221,8 +246,8 @@ enum err_code turn_rejects(struct run *r, const struct turn_input *in, struct er
 /* ---- a package ---- */
 
 /* A batch goes on where the last one ended, or before that when it takes records back. */
-static enum err_code check_numbers(const struct package *p, const struct store_partition *at,
-                                   struct err *err) {
+static enum err_code check_numbers(struct run *r, const struct package *p,
+                                   const struct store_partition *at, struct err *err) {
     const int64_t first = p->out.first_record;
     if (p->out.takes_back && first < at->settled && !p->rewinds) {
         return err_set(err, ERR_CONFLICT,
@@ -232,22 +257,35 @@ static enum err_code check_numbers(const struct package *p, const struct store_p
     if (first == at->records || (p->out.takes_back && first < at->records)) {
         return ERR_NONE;
     }
+    r->outrun = true;
     return err_set(err, ERR_CONFLICT,
                    "another plumb is writing to this store (record %lld follows record %lld)",
                    (long long)first, (long long)at->records);
 }
 
+/* The commit that was reported as failed did happen, unless another worker's came instead. */
+static enum err_code is_ours(struct run *r, const struct package *p,
+                             const struct store_partition *at, bool *ours, struct err *err) {
+    struct hash128 hash = {0, 0};
+    bool found = false;
+    enum err_code code = store_batch_hash(r->store, at->id, p->attempted_seq, &hash, &found, err);
+    *ours = code == ERR_NONE && found && hash128_equal(hash, p->out.batch.hash);
+    return code;
+}
+
 static enum err_code stage_batch(struct run *r, struct package *p, struct store_batch *info,
                                  bool *done, struct err *err) {
     struct store_partition partition;
-    enum err_code code =
-        store_partition_get(r->store, p->source->name, p->out.partition, &partition, err);
-    if (code != ERR_NONE) {
-        return code;
+    bool got = false;
+    enum err_code code = turn_claim_source(r, p->source, true, &got, err);
+    if (code == ERR_NONE) {
+        code = store_partition_get(r->store, p->source->name, p->out.partition, &partition, err);
     }
-    if (p->attempted_seq > 0 && partition.last_batch_seq >= p->attempted_seq) {
-        *done = true; /* the commit that was reported as failed did happen */
-        return ERR_NONE;
+    if (code == ERR_NONE && p->attempted_seq > 0 && partition.last_batch_seq >= p->attempted_seq) {
+        code = is_ours(r, p, &partition, done, err);
+    }
+    if (code != ERR_NONE || *done) {
+        return code;
     }
     *info = (struct store_batch){.partition = partition.id,
                                  .seq = partition.last_batch_seq + 1,
@@ -255,7 +293,7 @@ static enum err_code stage_batch(struct run *r, struct package *p, struct store_
                                  .taken_back = partition.records - p->out.first_record,
                                  .decoded = (int64_t)decoded_rows(&p->decoded),
                                  .rejected = (int64_t)p->decoded.rejects.count};
-    code = check_numbers(p, &partition, err);
+    code = check_numbers(r, p, &partition, err);
     if (code != ERR_NONE) {
         return code;
     }
@@ -329,7 +367,7 @@ static bool group_grow(struct run *r, struct turn_group *g) {
 }
 
 static enum err_code turn_once(struct run *r, struct turn_group *g, bool grows, struct err *err) {
-    enum err_code code = store_begin(r->store, err);
+    enum err_code code = turn_begin(r, err);
     if (code != ERR_NONE) {
         return code;
     }
@@ -338,7 +376,7 @@ static enum err_code turn_once(struct run *r, struct turn_group *g, bool grows, 
     do {
         code = apply_package(r, g->packages[applied++], err);
     } while (code == ERR_NONE && (applied < g->count || (grows && group_grow(r, g))));
-    if (code == ERR_NONE) {
+    if (code == ERR_NONE && !workers_are_many(&r->workers)) {
         code = turn_followers(r, err);
     }
     if (code == ERR_NONE) {
@@ -399,7 +437,7 @@ enum err_code turn_packages(struct run *r, struct turn_group *g, struct err *err
 
 enum err_code turn_trouble(struct run *r, const struct package *p, struct err *err) {
     for (int64_t attempt = 1;; attempt++) {
-        enum err_code code = store_begin(r->store, err);
+        enum err_code code = turn_begin(r, err);
         if (code == ERR_NONE) {
             code = store_trouble_set(r->store, p->source->name,
                                      p->kind == PACKAGE_TROUBLE ? p->out.partition : "",
@@ -419,20 +457,9 @@ enum err_code turn_trouble(struct run *r, const struct package *p, struct err *e
     }
 }
 
-enum err_code turn_cascade(struct run *r, bool *worked, struct err *err) {
-    *worked = false;
-    for (size_t i = 0; i < r->flow->transform_count && !*worked; i++) {
-        if (!stage_waits(r, i) && !r->stages[i].hold.held) {
-            enum err_code code = cascade_waits(r->plan, i, worked, err);
-            if (code != ERR_NONE) {
-                return code;
-            }
-        }
-    }
-    if (!*worked) {
-        return ERR_NONE;
-    }
-    enum err_code code = store_begin(r->store, err);
+/* One transaction for a transform, or for all where there is one worker. */
+static enum err_code cascade_once(struct run *r, struct err *err) {
+    enum err_code code = turn_begin(r, err);
     if (code != ERR_NONE) {
         return code;
     }
@@ -446,4 +473,17 @@ enum err_code turn_cascade(struct run *r, bool *worked, struct err *err) {
     }
     facts_end(r, code);
     return code;
+}
+
+enum err_code turn_cascade(struct run *r, bool *worked, struct err *err) {
+    *worked = false;
+    for (size_t i = 0; i < r->flow->transform_count && !*worked; i++) {
+        if (!stage_waits(r, i) && !r->stages[i].hold.held) {
+            enum err_code code = cascade_waits(r->plan, i, worked, err);
+            if (code != ERR_NONE) {
+                return code;
+            }
+        }
+    }
+    return *worked ? cascade_once(r, err) : ERR_NONE;
 }

@@ -24,6 +24,9 @@ struct store_driver {
 
     enum err_code (*begin)(struct store *s, struct err *err);
     enum err_code (*begin_read)(struct store *s, struct err *err);
+    enum err_code (*begin_shared)(struct store *s, struct err *err);
+    enum err_code (*claim)(struct store *s, const char *unit, bool wait, bool *got,
+                           struct err *err);
     enum err_code (*commit)(struct store *s, struct err *err);
     void (*rollback)(struct store *s);
     enum err_code (*savepoint)(struct store *s, struct err *err);

@@ -369,6 +369,38 @@ enum err_code store_batch_staged(struct store *s, int64_t partition, int64_t seq
     return code;
 }
 
+static enum err_code read_hash(struct store_statement *st, int column, struct hash128 *out,
+                               struct err *err) {
+    const struct str hash = store_column_str(st, column);
+    if (hash.len != 16) {
+        return err_set(err, ERR_CORRUPT, "a hash of %zu bytes", hash.len);
+    }
+    uint8_t bytes[16];
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)hash.ptr[i];
+    }
+    *out = hash128_from_bytes(bytes);
+    return ERR_NONE;
+}
+
+enum err_code store_batch_hash(struct store *s, int64_t partition, int64_t seq, struct hash128 *out,
+                               bool *found, struct err *err) {
+    struct store_statement *st = NULL;
+    *found = false;
+    enum err_code code = store_prepare(
+        s, "SELECT hash FROM _plumb_batches WHERE partition = ?1 AND seq = ?2", &st, err);
+    if (code == ERR_NONE) {
+        store_bind_i64(st, 1, partition);
+        store_bind_i64(st, 2, seq);
+        code = store_step(st, found, err);
+    }
+    if (code == ERR_NONE && *found) {
+        code = read_hash(st, 0, out, err);
+    }
+    store_statement_free(st);
+    return code;
+}
+
 static enum err_code open_frame(struct store_statement *st, int64_t partition, int64_t seq,
                                 struct batch *b, struct store_batch *info, struct err *err) {
     info->id = store_column_i64(st, 0);
@@ -385,17 +417,11 @@ static enum err_code open_frame(struct store_statement *st, int64_t partition, i
             "the raw records of batch %lld are gone: retention (staging: keep) dropped them",
             (long long)info->id);
     }
-    struct str hash = store_column_str(st, 5);
-    if (hash.len != 16) {
-        return err_set(err, ERR_CORRUPT, "batch %lld has a hash of %zu bytes", (long long)info->id,
-                       hash.len);
+    struct hash128 hash;
+    enum err_code code = read_hash(st, 5, &hash, err);
+    if (code == ERR_NONE) {
+        code = batch_open(b, store_column_str(st, 6), store_column_i64(st, 4), hash, err);
     }
-    uint8_t bytes[16];
-    for (size_t i = 0; i < sizeof(bytes); i++) {
-        bytes[i] = (uint8_t)hash.ptr[i];
-    }
-    enum err_code code = batch_open(b, store_column_str(st, 6), store_column_i64(st, 4),
-                                    hash128_from_bytes(bytes), err);
     return code != ERR_NONE ? err_wrap(err, "batch %lld", (long long)info->id) : ERR_NONE;
 }
 

@@ -93,6 +93,15 @@ enum err_code store_begin_read(struct store *s, struct err *err) {
     return s->driver->begin_read(s, err);
 }
 
+enum err_code store_begin_shared(struct store *s, struct err *err) {
+    return s->driver->begin_shared(s, err);
+}
+
+enum err_code store_claim(struct store *s, const char *unit, bool wait, bool *got,
+                          struct err *err) {
+    return s->driver->claim(s, unit, wait, got, err);
+}
+
 enum err_code store_commit(struct store *s, struct err *err) {
     return s->driver->commit(s, err);
 }

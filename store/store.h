@@ -59,6 +59,13 @@ MUST_CHECK enum err_code store_read_reversed(struct store *s, struct err *err);
 MUST_CHECK enum err_code store_begin(struct store *s, struct err *err);
 /* One state of the store for all that is read; nothing is written. */
 MUST_CHECK enum err_code store_begin_read(struct store *s, struct err *err);
+/* As store_begin, beside others who do the same; whoever says store_begin waits for all of them, and
+ * they for him. In SQLite there is one writer, and no difference. */
+MUST_CHECK enum err_code store_begin_shared(struct store *s, struct err *err);
+/* Within such a transaction, until it ends: the unit of work is ours alone. Waits for it or, without
+ * wait, says in *got that somebody else has it. */
+MUST_CHECK enum err_code store_claim(struct store *s, const char *unit, bool wait, bool *got,
+                                     struct err *err);
 MUST_CHECK enum err_code store_commit(struct store *s, struct err *err);
 void store_rollback(struct store *s);
 MUST_CHECK enum err_code store_savepoint(struct store *s, struct err *err);
@@ -200,6 +207,25 @@ MUST_CHECK enum err_code store_load(struct store *s, int64_t partition, int64_t 
  * map has not applied. */
 MUST_CHECK enum err_code store_retain(struct store *s, int64_t most, int64_t *dropped,
                                       struct err *err);
+
+/* The content's hash of batch seq of a partition; *found: it is staged. */
+MUST_CHECK enum err_code store_batch_hash(struct store *s, int64_t partition, int64_t seq,
+                                          struct hash128 *out, bool *found, struct err *err);
+
+/* ---- leases (store/leases.c) ---- */
+struct store_lease {
+    const char *unit;
+    const char *holder; /* who asks */
+    int64_t us;         /* for how long, by the database's clock */
+};
+/* Takes or renews; *got false when somebody else has it. Outside of a transaction. */
+MUST_CHECK enum err_code store_lease_take(struct store *s, const struct store_lease *l, bool *got,
+                                          struct err *err);
+MUST_CHECK enum err_code store_lease_leave(struct store *s, const struct store_lease *l,
+                                           struct err *err);
+/* How many units that begin with the prefix are held now. */
+MUST_CHECK enum err_code store_lease_count(struct store *s, const char *prefix, int64_t *out,
+                                           struct err *err);
 
 /* ---- marks, ledger, rejects ---- */
 MUST_CHECK enum err_code store_mark_get(struct store *s, const char *transform, int64_t partition,

@@ -23,7 +23,9 @@ static const struct store_word words[] = {
 
 /* What each queue and trigger was made by (objects.c); only PostgreSQL does not keep it. */
 static const char own_tables[] =
-    "CREATE TABLE IF NOT EXISTS _plumb_objects(name {text} PRIMARY KEY, ddl {text} NOT NULL);";
+    "CREATE TABLE IF NOT EXISTS _plumb_objects(name {text} PRIMARY KEY, ddl {text} NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS _plumb_leases(unit {text} PRIMARY KEY, holder {text} NOT NULL, "
+    "until_us {int} NOT NULL);";
 
 /* ---- names ---- */
 

@@ -1,6 +1,8 @@
 /* PostgreSQL as a driver of the store: opening and closing, and the table of it all. */
 #include "store/postgres/driver.h"
 
+#include <string.h>
+
 #include "store/digest.h"
 #include "store/postgres/catalog.h"
 
@@ -14,6 +16,7 @@ static enum err_code choose_schema(struct postgres_store *s, struct err *err) {
     if (code != ERR_NONE) {
         return code;
     }
+    memcpy(s->schema, name, sizeof(s->schema));
     s->lock = pg_lock_key(name, "");
     if (store_is_aside(s->base.mode)) {
         pg_look_behind(s->pg, name);
@@ -286,6 +289,8 @@ const struct store_driver postgres_driver = {
     .aside_remove = aside_remove,
     .begin = postgres_begin,
     .begin_read = postgres_begin_read,
+    .begin_shared = postgres_begin_shared,
+    .claim = postgres_claim,
     .commit = postgres_commit,
     .rollback = postgres_rollback,
     .savepoint = postgres_savepoint,

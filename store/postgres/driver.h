@@ -1,13 +1,14 @@
 /* A store in PostgreSQL, as the files that make it one share it; nobody else includes this.
  *
- * Every transaction of a writer holds the store's advisory lock, so several processes may write by
- * turns. Temporary tables (batches, work tables) live as long as a transaction: a pool may hand the
+ * Every transaction of a writer holds the store's advisory lock, alone or shared with others, and
+ * those who share it claim units of work (docs/adr/0010). Temporary tables (batches, work tables) live as long as a transaction: a pool may hand the
  * next one to another session. */
 #ifndef PLUMB_STORE_POSTGRES_DRIVER_H
 #define PLUMB_STORE_POSTGRES_DRIVER_H
 
 #include "store/driver.h"
 #include "store/postgres/postgres.h"
+#include "store/postgres/sqltext.h"
 
 /* Since when a temporary table is there: gone with the transaction, or when a savepoint at or below
  * depth is undone. */
@@ -31,6 +32,7 @@ struct postgres_presented {
 struct postgres_store {
     struct store base; /* first */
     struct pg *pg;
+    char schema[PG_IDENTIFIER_BYTES];
     int64_t lock;        /* of the store's writers */
     int64_t transaction; /* number of the one that runs or ran last */
     int depth;           /* savepoints that are open */
@@ -57,6 +59,9 @@ void postgres_works_release(struct postgres_store *s);
 
 /* ---- statements.c: the driver's functions over postgres.h ---- */
 MUST_CHECK enum err_code postgres_begin(struct store *s, struct err *err);
+MUST_CHECK enum err_code postgres_begin_shared(struct store *s, struct err *err);
+MUST_CHECK enum err_code postgres_claim(struct store *s, const char *unit, bool wait, bool *got,
+                                        struct err *err);
 MUST_CHECK enum err_code postgres_begin_read(struct store *s, struct err *err);
 MUST_CHECK enum err_code postgres_commit(struct store *s, struct err *err);
 void postgres_rollback(struct store *s);

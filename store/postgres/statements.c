@@ -3,6 +3,7 @@
  * A statement outside of a transaction has one of its own, as in SQLite: unqualified names find the
  * store's schema only within one. Its rows are taken whole before that one ends. */
 #include "base/clock.h"
+#include "store/postgres/catalog.h"
 #include "store/postgres/driver.h"
 #include "store/postgres/sqltext.h"
 
@@ -35,22 +36,47 @@ enum err_code postgres_begin_read(struct store *s, struct err *err) {
 }
 
 /* The lock is a statement of its own: what follows it sees what its last holder committed. */
-static enum err_code lock_writers(struct postgres_store *s, struct err *err) {
-    char *sql = mem_printf("SELECT pg_advisory_xact_lock(%lld)", (long long)s->lock);
-    enum err_code code = pg_execute(s->pg, sql, err);
+static enum err_code begin_locked(struct postgres_store *s, const char *lock, struct err *err) {
+    enum err_code code = begin(s, false, err);
+    if (code != ERR_NONE) {
+        return code;
+    }
+    char *sql = mem_printf("SELECT %s(%lld)", lock, (long long)s->lock);
+    code = pg_execute(s->pg, sql, err);
     mem_free(sql);
+    if (code != ERR_NONE) {
+        pg_rollback(s->pg);
+    }
     return code;
 }
 
-enum err_code postgres_begin(struct store *base, struct err *err) {
+enum err_code postgres_begin(struct store *s, struct err *err) {
+    return begin_locked(postgres_of(s), "pg_advisory_xact_lock", err);
+}
+
+enum err_code postgres_begin_shared(struct store *s, struct err *err) {
+    return begin_locked(postgres_of(s), "pg_advisory_xact_lock_shared", err);
+}
+
+enum err_code postgres_claim(struct store *base, const char *unit, bool wait, bool *got,
+                             struct err *err) {
     struct postgres_store *s = postgres_of(base);
-    enum err_code code = begin(s, false, err);
+    struct pg_statement *st = NULL;
+    enum err_code code = pg_prepare(
+        s->pg,
+        wait ? "SELECT CASE WHEN pg_advisory_xact_lock(?1) IS NULL THEN true ELSE true END"
+             : "SELECT pg_try_advisory_xact_lock(?1)",
+        &st, err);
+    bool has_row = false;
+    *got = false;
     if (code == ERR_NONE) {
-        code = lock_writers(s, err);
-        if (code != ERR_NONE) {
-            pg_rollback(s->pg);
-        }
+        pg_bind_i64(st, 1, pg_lock_key(s->schema, unit));
+        code = pg_step(st, &has_row, err);
     }
+    if (code == ERR_NONE && has_row) {
+        *got = pg_column_i64(st, 0) != 0;
+    }
+    pg_statement_free(st);
     return code;
 }
 

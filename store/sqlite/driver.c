@@ -114,6 +114,16 @@ static enum err_code begin_read(struct store *s, struct err *err) {
     return store_execute(s, "BEGIN", err);
 }
 
+static enum err_code claim(struct store *s, const char *unit, bool wait, bool *got,
+                           struct err *err) {
+    (void)s;
+    (void)unit;
+    (void)wait;
+    (void)err;
+    *got = true;
+    return ERR_NONE;
+}
+
 static enum err_code work_make(struct store *s, const char *name, const char *columns, bool keyed,
                                struct err *err) {
     char *sql = mem_printf("CREATE TEMP TABLE \"%s\"(%s) STRICT%s", name, columns,
@@ -140,6 +150,8 @@ const struct store_driver sqlite_driver = {
     .aside_remove = sqlite_aside_remove,
     .begin = sqlite_begin,
     .begin_read = begin_read,
+    .begin_shared = sqlite_begin,
+    .claim = claim,
     .commit = sqlite_commit,
     .rollback = sqlite_rollback,
     .savepoint = sqlite_savepoint,

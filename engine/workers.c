@@ -1,0 +1,114 @@
+#include "engine/workers.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define HOST_BYTES 64
+
+static char *unit_of(const struct flow_source *source) {
+    return mem_printf("source:%s", source->name);
+}
+
+/* Unlike any other's: where, which process, and when it began. */
+static void choose_name(struct workers *w) {
+    char host[HOST_BYTES] = "";
+    if (gethostname(host, sizeof(host) - 1) != 0) {
+        host[0] = '\0';
+    }
+    (void)snprintf(w->name, sizeof(w->name), "%s %ld %llx", host, (long)getpid(),
+                   (unsigned long long)clock_now_us());
+}
+
+static enum err_code say_alive(struct workers *w, struct store *s, struct err *err) {
+    char *unit = mem_printf("worker:%s", w->name);
+    bool got = false;
+    enum err_code code =
+        store_lease_take(s, &(struct store_lease){unit, w->name, WORKERS_LEASE_US}, &got, err);
+    mem_free(unit);
+    return code == ERR_NONE ? store_lease_count(s, "worker:", &w->count, err) : code;
+}
+
+static enum err_code take(struct workers *w, struct store *s, size_t index, bool *got,
+                          struct err *err) {
+    char *unit = unit_of(&w->flow->sources[index]);
+    enum err_code code =
+        store_lease_take(s, &(struct store_lease){unit, w->name, WORKERS_LEASE_US}, got, err);
+    mem_free(unit);
+    return code;
+}
+
+static size_t fair_share(const struct workers *w) {
+    const size_t count = w->count > 0 ? (size_t)w->count : 1;
+    return (w->flow->source_count + count - 1) / count;
+}
+
+static size_t held_count(const struct workers *w) {
+    size_t held = 0;
+    for (size_t i = 0; i < w->flow->source_count; i++) {
+        held += w->held[i] ? 1 : 0;
+    }
+    return held;
+}
+
+enum err_code workers_begin(struct workers *w, struct store *s, const struct flow *flow,
+                            struct err *err) {
+    *w = (struct workers){.flow = flow, .count = 1, .looked_us = clock_monotonic_us()};
+    w->held = mem_alloc_array(flow->source_count + 1, sizeof(*w->held));
+    enum err_code code = ERR_NONE;
+    if (store_dialect(s) != STORE_SQLITE) {
+        choose_name(w);
+        code = say_alive(w, s, err);
+    }
+    for (size_t i = 0; code == ERR_NONE && i < flow->source_count; i++) {
+        if (held_count(w) < fair_share(w)) {
+            code = take(w, s, i, &w->held[i], err);
+        }
+    }
+    return code;
+}
+
+enum err_code workers_look(struct workers *w, struct store *s, struct err *err) {
+    const int64_t now = clock_monotonic_us();
+    if (w->name[0] == '\0' || now - w->looked_us < WORKERS_LOOK_US) {
+        return ERR_NONE;
+    }
+    w->looked_us = now;
+    enum err_code code = say_alive(w, s, err);
+    for (size_t i = 0; code == ERR_NONE && i < w->flow->source_count; i++) {
+        bool got = false;
+        if (w->held[i]) {
+            code = take(w, s, i, &got, err);
+            w->changed = w->changed || (code == ERR_NONE && !got);
+        } else if (held_count(w) < fair_share(w)) {
+            code = take(w, s, i, &got, err);
+            w->changed = w->changed || got;
+        }
+    }
+    w->changed = w->changed || held_count(w) > fair_share(w);
+    return code;
+}
+
+void workers_end(struct workers *w, struct store *s) {
+    struct err ignored = ERR_INIT; /* they end by themselves */
+    for (size_t i = 0; w->name[0] != '\0' && s != NULL && i < w->flow->source_count; i++) {
+        if (w->held[i]) {
+            char *unit = unit_of(&w->flow->sources[i]);
+            (void)!store_lease_leave(s, &(struct store_lease){unit, w->name, 0}, &ignored);
+            mem_free(unit);
+        }
+    }
+    if (w->name[0] != '\0' && s != NULL) {
+        char *unit = mem_printf("worker:%s", w->name);
+        (void)!store_lease_leave(s, &(struct store_lease){unit, w->name, 0}, &ignored);
+        mem_free(unit);
+    }
+    mem_free(w->held);
+    w->held = NULL;
+}
+
+bool workers_are_many(const struct workers *w) {
+    return w->flow != NULL && w->count > (int64_t)w->flow->source_count;
+}

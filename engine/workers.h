@@ -1,0 +1,39 @@
+/* Several processes on one store: which sources are ours to read.
+ *
+ * Each process is a worker. It says so every WORKERS_LOOK_US, in leases that end by themselves, and
+ * takes its fair share of the sources: no more than the number of sources divided by that of workers,
+ * rounded up. Whoever finds that its share has changed, or that it lost a source, ends its turn, stops
+ * its sources and begins again with what is its own then. Leases only spare work (docs/adr/0010): a
+ * worker that is late commits nothing, because it finds that the partition has moved.
+ *
+ * With a store that has one writer there is one worker, and every source is its own. One thread. */
+#ifndef PLUMB_ENGINE_WORKERS_H
+#define PLUMB_ENGINE_WORKERS_H
+
+#include "flow/flow.h"
+#include "store/store.h"
+
+#define WORKERS_LOOK_US   1000000
+#define WORKERS_LEASE_US  10000000 /* after this long without a word a worker counts as dead */
+#define WORKER_NAME_BYTES 160      /* "host 1234 5f3a..." */
+
+struct workers {
+    const struct flow *flow;
+    char name[WORKER_NAME_BYTES]; /* "": alone */
+    bool *held;                   /* [flow->source_count] */
+    int64_t count;                /* alive, this one among them */
+    int64_t looked_us;            /* monotonic */
+    bool changed;                 /* what is held is not what should be: begin again */
+};
+
+/* Takes what is ours. The store stays the caller's. */
+MUST_CHECK enum err_code workers_begin(struct workers *w, struct store *s, const struct flow *flow,
+                                       struct err *err);
+/* Renews, at most every WORKERS_LOOK_US; sets changed. */
+MUST_CHECK enum err_code workers_look(struct workers *w, struct store *s, struct err *err);
+/* Gives everything back, so that others need not wait; s may be NULL. */
+void workers_end(struct workers *w, struct store *s);
+/* Some workers have no source of their own, and do what follows from the maps. */
+bool workers_are_many(const struct workers *w);
+
+#endif
