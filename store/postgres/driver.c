@@ -8,25 +8,34 @@
 
 /* ---- opening ---- */
 
+/* Of these one at a time, from opening to closing. What stands aside is built beside a store that is
+ * open so, or is the audit's. */
+static bool guards(enum store_mode mode) {
+    return mode == STORE_REBUILD || mode == STORE_AUDIT;
+}
+
 static enum err_code choose_schema(struct postgres_store *s, struct err *err) {
     const struct flow *flow = s->base.flow;
     const struct pg_address *address = pg_address_of(s->pg);
+    char origin[PG_IDENTIFIER_BYTES];
     char name[PG_IDENTIFIER_BYTES];
-    enum err_code code = pg_schema_name(address, flow, STORE_WRITE, name, err);
+    enum err_code code = pg_schema_name(address, flow, STORE_WRITE, origin, err);
+    if (code == ERR_NONE) {
+        code = pg_schema_name(address, flow, s->base.mode, name, err);
+    }
     if (code != ERR_NONE) {
         return code;
     }
-    memcpy(s->schema, name, sizeof(s->schema));
-    s->lock = pg_lock_key(name, "");
     if (store_is_aside(s->base.mode)) {
-        pg_look_behind(s->pg, name);
-        code = pg_schema_name(address, flow, s->base.mode, name, err);
+        pg_look_behind(s->pg, origin);
     }
+    memcpy(s->schema, name, sizeof(s->schema)); /* who builds aside is in nobody's way */
+    s->lock = pg_lock_key(name, "");
     pg_use_schema(s->pg, name);
     AUTO_BUF path = BUF_INIT(BUF_TEXT_MAX);
     pg_store_path(s->pg, &path);
     s->base.path = mem_strdup(buf_c(&path));
-    return code;
+    return code == ERR_NONE && guards(s->base.mode) ? postgres_guard_take(s, origin, err) : code;
 }
 
 static enum err_code connect(const struct flow *flow, struct pg **out, struct err *err) {
@@ -44,6 +53,7 @@ static void store_free(struct store *base) {
     postgres_works_release(s);
     mem_free(s->presented);
     pg_close(s->pg);
+    pg_close(s->guard);
     mem_free(s);
 }
 
@@ -249,36 +259,6 @@ static enum err_code index_exists(struct store *s, const struct flow_table *t, s
     return postgres_within(postgres_of(s), index_work, &o, err);
 }
 
-/* ---- aside ---- */
-
-static enum err_code aside_continues(struct store *s, const char *purpose, bool *out,
-                                     struct err *err) {
-    (void)s;
-    (void)purpose;
-    *out = false;
-    return not_yet("replay", err);
-}
-
-static enum err_code aside_begin(struct store *s, const char *purpose, struct err *err) {
-    (void)s;
-    (void)purpose;
-    return not_yet("replay", err);
-}
-
-static enum err_code aside_keep_rejects(struct store *s, int64_t batch, struct err *err) {
-    (void)s;
-    (void)batch;
-    return not_yet("replay", err);
-}
-
-static enum err_code swap(struct store *s, const struct flow *built, struct swap_report *report,
-                          struct err *err) {
-    (void)s;
-    (void)built;
-    *report = (struct swap_report){.count = 0};
-    return not_yet("replay", err);
-}
-
 const struct store_driver postgres_driver = {
     .name = "postgres",
     .scheme = "postgres",
@@ -329,8 +309,8 @@ const struct store_driver postgres_driver = {
     .table_digest = table_digest,
     .sql_type = pg_sql_type,
     .analyse = analyse,
-    .aside_continues = aside_continues,
-    .aside_begin = aside_begin,
-    .aside_keep_rejects = aside_keep_rejects,
-    .swap = swap,
+    .aside_continues = postgres_aside_continues,
+    .aside_begin = postgres_aside_begin,
+    .aside_keep_rejects = postgres_aside_keep_rejects,
+    .swap = postgres_swap,
 };

@@ -39,6 +39,7 @@ struct postgres_store {
     struct postgres_work *works;
     size_t work_count, work_capacity;
     struct postgres_presented *presented; /* [flow->stream_count] */
+    struct pg *guard;                     /* of who builds aside (aside.c); or NULL */
     struct store *scratch;                /* in SQLite, where the flow's SQL is analysed; or NULL */
     int64_t ticks[STORE_TICKS];           /* nothing counts here */
 };
@@ -56,6 +57,23 @@ MUST_CHECK enum err_code postgres_work_make(struct store *s, const char *name, c
                                             bool keyed, struct err *err);
 MUST_CHECK enum err_code postgres_work_empty(struct store *s, const char *name, struct err *err);
 void postgres_works_release(struct postgres_store *s);
+
+/* ---- aside.c, swap.c ---- */
+#define POSTGRES_REJECT_COLUMNS                                                                    \
+    "batch, pos, transform, reason, column_name, byte_offset, message, version, created_us, "      \
+    "taken_back_by, discarded_us, discarded_because, discarded_by"
+/* CONFLICT while another process builds aside in the same way; until the store is closed. schema: the
+ * flow's. */
+MUST_CHECK enum err_code postgres_guard_take(struct postgres_store *s, const char *schema,
+                                             struct err *err);
+MUST_CHECK enum err_code postgres_aside_continues(struct store *s, const char *purpose, bool *out,
+                                                  struct err *err);
+MUST_CHECK enum err_code postgres_aside_begin(struct store *s, const char *purpose,
+                                              struct err *err);
+MUST_CHECK enum err_code postgres_aside_keep_rejects(struct store *s, int64_t batch,
+                                                     struct err *err);
+MUST_CHECK enum err_code postgres_swap(struct store *s, const struct flow *built,
+                                       struct swap_report *report, struct err *err);
 
 /* ---- statements.c: the driver's functions over postgres.h ---- */
 MUST_CHECK enum err_code postgres_begin(struct store *s, struct err *err);
