@@ -514,10 +514,11 @@ static enum err_code count_rebuild(struct look *l, struct err *err) {
 enum err_code changes_find(struct changes *c, const struct opened *o, struct err *err) {
     struct look l = {.c = c, .o = o};
     l.states = mem_alloc_array(o->flow->transform_count + 1, sizeof *l.states);
-    enum err_code code = ask(&l,
-                             "SELECT CAST(coalesce(sum(rows_in) * 1000000 / nullif(sum(duration_us), "
-                             "0), 0) AS bigint) FROM _plumb_ledger",
-                             NULL, &l.rate, err);
+    enum err_code code =
+        ask(&l,
+            "SELECT CAST(coalesce(sum(rows_in) * 1000000 / nullif(sum(duration_us), "
+            "0), 0) AS bigint) FROM _plumb_ledger",
+            NULL, &l.rate, err);
     for (size_t i = 0; code == ERR_NONE && i < o->flow->table_count; i++) {
         code = look_at_table(&l, &o->flow->tables[i], err);
     }
