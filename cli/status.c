@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "cli/alerts.h"
 #include "cli/commands.h"
+#include "cli/database.h"
 #include "cli/limits.h"
 #include "cli/queues.h"
 #include "cli/status.h"
@@ -74,7 +75,7 @@ static const struct fact_column coverage_columns[] = {
 /* Everything status knows, in the order it is shown. */
 struct status {
     struct facts sources, partitions, marks, transforms, rejects, troubles, events, failed,
-        coverage, limits, checks;
+        coverage, limits, checks, database;
     struct buf learned; /* what sources say of themselves: a JSON array */
 };
 
@@ -84,7 +85,8 @@ struct status {
             FACTS_INIT(transform_columns), FACTS_INIT(reject_columns),                             \
             FACTS_INIT(trouble_columns), FACTS_INIT(event_columns),                                \
             FACTS_INIT(queue_failed_columns), FACTS_INIT(coverage_columns),                        \
-            FACTS_INIT(limit_columns), FACTS_INIT(alerts_check_columns), BUF_INIT(BUF_TEXT_MAX)    \
+            FACTS_INIT(limit_columns), FACTS_INIT(alerts_check_columns),                           \
+            FACTS_INIT(database_columns), BUF_INIT(BUF_TEXT_MAX)                                   \
     }
 
 static void status_release(struct status *s) {
@@ -99,6 +101,7 @@ static void status_release(struct status *s) {
     facts_release(&s->coverage);
     facts_release(&s->limits);
     facts_release(&s->checks);
+    facts_release(&s->database);
     buf_release(&s->learned);
 }
 
@@ -366,6 +369,9 @@ static enum err_code collect(const struct opened *o, struct status *s, struct er
     if (code == ERR_NONE) {
         code = alerts_checks(o, &s->checks, err);
     }
+    if (code == ERR_NONE) {
+        code = database_collect(o, &s->database, err);
+    }
     return code == ERR_NONE ? collect_rest(o, s, err) : code;
 }
 
@@ -412,6 +418,7 @@ static void show(const struct opened *opened, const struct status *s, struct out
     section(o, "Rejected rows", &s->rejects, FACTS_ROWS_MAX);
     section(o, "Keys that failed", &s->failed, EVENTS_MAX);
     section(o, "Troubles", &s->troubles, FACTS_ROWS_MAX);
+    database_show(&s->database, o);
     section(o, "The data's own schema, last changes", &s->events, EVENTS_MAX);
 }
 
@@ -426,7 +433,7 @@ static void write_json(const struct opened *opened, const struct status *s, stru
         {"sources", &s->sources},       {"partitions", &s->partitions}, {"marks", &s->marks},
         {"transforms", &s->transforms}, {"rejects", &s->rejects},       {"failed_keys", &s->failed},
         {"coverage", &s->coverage},     {"troubles", &s->troubles},     {"limits", &s->limits},
-        {"schema_events", &s->events},  {"checks", &s->checks}};
+        {"schema_events", &s->events},  {"checks", &s->checks},         {"database", &s->database}};
     for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
         json_key(w, parts[i].key);
         facts_json(parts[i].facts, w);

@@ -10,6 +10,8 @@
 #include "store/fixed.h"
 #include "store/store.h"
 
+struct store_finding;
+
 struct store_driver {
     const char *name;   /* "sqlite" */
     const char *scheme; /* how an address of its stores begins: "sqlite:" */
@@ -74,6 +76,9 @@ struct store_driver {
     enum err_code (*table_digest)(struct store *s, const struct flow_table *t, char *out,
                                   struct err *err);
     const char *(*sql_type)(enum column_type type);
+    /* NULL: it has nothing to say of itself. As store_health of health.h. */
+    enum err_code (*health)(struct store *s, struct store_finding *out, size_t *count,
+                            struct err *err);
     enum err_code (*analyse)(struct store *s, const char *sql, struct sql_facts *out,
                              int64_t *offset, struct err *err);
 

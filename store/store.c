@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "store/driver.h"
+#include "store/health.h"
 
 static const struct store_driver *const drivers[] = {&sqlite_driver, &postgres_driver};
 
@@ -316,4 +317,10 @@ void swap_report_release(struct swap_report *r) {
     }
     mem_free(r->tables);
     *r = (struct swap_report){.count = 0};
+}
+
+enum err_code store_health(struct store *s, struct store_finding out[STORE_FINDINGS_MAX],
+                           size_t *count, struct err *err) {
+    *count = 0;
+    return s->driver->health != NULL ? s->driver->health(s, out, count, err) : ERR_NONE;
 }

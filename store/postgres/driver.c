@@ -309,6 +309,7 @@ const struct store_driver postgres_driver = {
     .table_digest = table_digest,
     .sql_type = pg_sql_type,
     .analyse = analyse,
+    .health = postgres_health,
     .aside_continues = postgres_aside_continues,
     .aside_begin = postgres_aside_begin,
     .aside_keep_rejects = postgres_aside_keep_rejects,

@@ -75,6 +75,10 @@ MUST_CHECK enum err_code postgres_aside_keep_rejects(struct store *s, int64_t ba
 MUST_CHECK enum err_code postgres_swap(struct store *s, const struct flow *built,
                                        struct swap_report *report, struct err *err);
 
+/* ---- findings.c ---- */
+MUST_CHECK enum err_code postgres_health(struct store *s, struct store_finding *out, size_t *count,
+                                         struct err *err);
+
 /* ---- statements.c: the driver's functions over postgres.h ---- */
 MUST_CHECK enum err_code postgres_begin(struct store *s, struct err *err);
 MUST_CHECK enum err_code postgres_begin_shared(struct store *s, struct err *err);
