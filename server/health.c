@@ -219,7 +219,7 @@ enum err_code route_ready(struct request *r, struct reply *reply, struct err *er
         why = "stopping";
     } else if (atomic_load(&s->beat_us) == 0) {
         why = "starting";
-    } else if (readers_lend(&s->readers, SERVER_QUERY_US, &reader, &unread) != ERR_NONE) {
+    } else if (readers_lend_kept(&s->readers, SERVER_QUERY_US, &reader, &unread) != ERR_NONE) {
         why = "the store cannot be read";
     }
     readers_return(&s->readers, &reader);

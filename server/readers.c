@@ -31,10 +31,10 @@ void readers_release(struct readers *r) {
     (void)pthread_mutex_destroy(&r->lock);
 }
 
-/* A slot that is free, an open one first; READERS_MAX: none. */
-static size_t free_slot(const struct readers *r) {
+/* One of the first `count` slots that is free, an open one first; READERS_MAX: none. */
+static size_t free_slot(const struct readers *r, size_t count) {
     size_t found = READERS_MAX;
-    for (size_t i = 0; i < READERS_MAX; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (!r->lent[i] &&
             (found == READERS_MAX || (r->stores[found] == NULL && r->stores[i] != NULL))) {
             found = i;
@@ -43,14 +43,14 @@ static size_t free_slot(const struct readers *r) {
     return found;
 }
 
-static size_t take_slot(struct readers *r) {
+static size_t take_slot(struct readers *r, size_t count) {
     const int64_t until_us = clock_monotonic_us() + SERVER_READER_WAIT_US;
     const struct timespec until = {.tv_sec = until_us / 1000000,
                                    .tv_nsec = until_us % 1000000 * 1000};
     (void)pthread_mutex_lock(&r->lock);
-    size_t slot = free_slot(r);
+    size_t slot = free_slot(r, count);
     while (slot == READERS_MAX && pthread_cond_timedwait(&r->returned, &r->lock, &until) == 0) {
-        slot = free_slot(r);
+        slot = free_slot(r, count);
     }
     if (slot < READERS_MAX) {
         r->lent[slot] = true;
@@ -62,7 +62,7 @@ static size_t take_slot(struct readers *r) {
 static void give_slot(struct readers *r, size_t slot) {
     (void)pthread_mutex_lock(&r->lock);
     r->lent[slot] = false;
-    (void)pthread_cond_signal(&r->returned);
+    (void)pthread_cond_broadcast(&r->returned); /* not all who wait may have this one */
     (void)pthread_mutex_unlock(&r->lock);
 }
 
@@ -77,12 +77,12 @@ static enum err_code open_slot(struct readers *r, size_t slot, struct err *err) 
     return code;
 }
 
-enum err_code readers_lend(struct readers *r, int64_t query_us, struct reader *out,
-                           struct err *err) {
-    const size_t slot = take_slot(r);
+static enum err_code lend(struct readers *r, size_t count, int64_t query_us, struct reader *out,
+                          struct err *err) {
+    const size_t slot = take_slot(r, count);
     if (slot == READERS_MAX) {
         return err_set(err, ERR_LIMIT, "%d requests read the store already; try again",
-                       READERS_MAX);
+                       READERS_MAX - READERS_KEPT);
     }
     enum err_code code = r->stores[slot] == NULL ? open_slot(r, slot, err) : ERR_NONE;
     if (code == ERR_NONE) {
@@ -95,6 +95,16 @@ enum err_code readers_lend(struct readers *r, int64_t query_us, struct reader *o
     }
     *out = (struct reader){r->stores[slot], slot};
     return ERR_NONE;
+}
+
+enum err_code readers_lend(struct readers *r, int64_t query_us, struct reader *out,
+                           struct err *err) {
+    return lend(r, READERS_MAX - READERS_KEPT, query_us, out, err);
+}
+
+enum err_code readers_lend_kept(struct readers *r, int64_t query_us, struct reader *out,
+                                struct err *err) {
+    return lend(r, READERS_MAX, query_us, out, err);
 }
 
 void readers_return(struct readers *r, struct reader *reader) {

@@ -10,7 +10,8 @@
 
 #include "store/store.h"
 
-#define READERS_MAX       4
+#define READERS_MAX       5
+#define READERS_KEPT      1 /* of them, for what must be told however much is asked: readiness, status */
 #define READERS_CACHE_KIB 4096 /* pages each keeps in memory */
 
 struct readers {
@@ -36,6 +37,9 @@ void readers_use(struct readers *r, const struct flow *flow);
  * `query_us` have passed. CONFIG: there is no store yet. */
 MUST_CHECK enum err_code readers_lend(struct readers *r, int64_t query_us, struct reader *out,
                                       struct err *err);
+/* As readers_lend, and the ones that are kept may be taken, too. */
+MUST_CHECK enum err_code readers_lend_kept(struct readers *r, int64_t query_us, struct reader *out,
+                                           struct err *err);
 void readers_return(struct readers *r, struct reader *reader); /* an empty one is fine */
 
 #endif

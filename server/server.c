@@ -14,10 +14,6 @@
 #include "server/state.h"
 #include "server/writes.h"
 
-static const char content_policy[] =
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
 enum route_flags {
     ROUTE_OPEN = 1,   /* answers who gave no token, too */
     ROUTE_PREFIX = 2, /* everything below the path */
@@ -49,187 +45,6 @@ static const struct route {
     {"/api/v1/openapi.json", 0, route_openapi},
     {"/api/v1/changes", ROUTE_STREAM, NULL},
 };
-
-/* ---- what routes use ---- */
-
-struct str request_get(const struct request *r, const char *name) {
-    for (size_t i = r->parameter_count; i > 0; i--) {
-        if (str_equal_c(r->parameters[i - 1].name, name)) {
-            return r->parameters[i - 1].value;
-        }
-    }
-    return (struct str){NULL, 0};
-}
-
-enum err_code request_number(const struct request *r, const char *name, int64_t low, int64_t high,
-                             int64_t *value, struct err *err) {
-    const struct str text = request_get(r, name);
-    int64_t number = 0;
-    if (text.ptr == NULL) {
-        return ERR_NONE;
-    }
-    if (!parse_i64(text, &number) || number < low || number > high) {
-        return err_set(err, ERR_INPUT, "'%s' is a whole number from %lld to %lld", name,
-                       (long long)low, (long long)high);
-    }
-    *value = number;
-    return ERR_NONE;
-}
-
-enum err_code reply_refuse(struct reply *reply, unsigned status, struct err *err, const char *fmt,
-                           ...) {
-    char text[ERR_MESSAGE_BYTES];
-    va_list args;
-    va_start(args, fmt);
-    (void)vsnprintf(text, sizeof(text), fmt, args);
-    va_end(args);
-    reply->status = status;
-    return err_set(err, ERR_INPUT, "%s", text);
-}
-
-enum err_code reply_room(struct reply *reply, size_t more, struct err *err) {
-    if (more > SERVER_RESPONSE_BYTES || reply->body.len > SERVER_RESPONSE_BYTES - more) {
-        reply->status = MHD_HTTP_BAD_REQUEST; /* asking again gives the same */
-        return err_set(err, ERR_LIMIT,
-                       "the answer is larger than %zu MiB: ask for fewer rows or columns",
-                       SERVER_RESPONSE_BYTES >> 20);
-    }
-    return ERR_NONE;
-}
-
-const char *transform_kind_name(enum transform_kind kind) {
-    switch (kind) {
-    case TRANSFORM_MAP:
-        return "map";
-    case TRANSFORM_SUM:
-        return "sum";
-    case TRANSFORM_DERIVE:
-        return "derive";
-    }
-    return "";
-}
-
-void json_kv_time(struct json_writer *w, const char *key, int64_t us) {
-    char text[CLOCK_TEXT_BYTES];
-    clock_format_us(us, text);
-    json_kv_c(w, key, text);
-}
-
-const struct file_in_program *server_file(struct str path) {
-    for (size_t i = 0; i < server_file_count; i++) {
-        if (str_equal_c(path, server_files[i].path)) {
-            return &server_files[i];
-        }
-    }
-    return NULL;
-}
-
-/* ---- a request ---- */
-
-static unsigned status_of(enum err_code code) {
-    switch (code) {
-    case ERR_NONE:
-        return MHD_HTTP_OK;
-    case ERR_INPUT:
-        return MHD_HTTP_BAD_REQUEST;
-    case ERR_LIMIT:
-    case ERR_CONFIG: /* there is no store yet, or it is another flow's */
-    case ERR_UNAVAILABLE:
-    case ERR_CONFLICT:
-    case ERR_CANCELLED:
-        return MHD_HTTP_SERVICE_UNAVAILABLE;
-    case ERR_CORRUPT:
-    case ERR_INTERNAL:
-        break;
-    }
-    return MHD_HTTP_INTERNAL_SERVER_ERROR;
-}
-
-static void write_error(struct reply *reply, const struct err *err) {
-    struct json_writer w;
-    buf_clear(&reply->body);
-    json_writer_init(&w, &reply->body);
-    json_begin_object(&w);
-    json_key(&w, "error");
-    json_begin_object(&w);
-    json_kv_c(&w, "class", err_class(err->code));
-    json_kv_c(&w, "message",
-              err->code == ERR_CANCELLED
-                  ? "the query took too long and was ended: ask for less, or by indexed columns"
-                  : err->message);
-    json_end_object(&w);
-    json_end_object(&w);
-    buf_addc(&reply->body, '\n');
-    reply->type = "application/json";
-    reply->range[0] = '\0';
-    if (reply->status == 0) {
-        reply->status = status_of(err->code);
-    }
-}
-
-static void body_free(void *bytes) {
-    mem_free(bytes);
-}
-
-static void add_headers(struct MHD_Response *response, const struct reply *reply) {
-    const struct {
-        const char *name, *value;
-    } headers[] = {{"Content-Type", reply->type},
-                   {"Content-Security-Policy", content_policy},
-                   {"X-Content-Type-Options", "nosniff"},
-                   {"X-Frame-Options", "DENY"},
-                   {"Referrer-Policy", "no-referrer"},
-                   {"Cross-Origin-Resource-Policy", "same-origin"},
-                   {"Cache-Control", reply->may_cache ? "no-cache" : "no-store"},
-                   {"Content-Range", reply->range},
-                   {"WWW-Authenticate", reply->status == MHD_HTTP_UNAUTHORIZED ? "Bearer" : ""},
-                   {"Allow", reply->allow != NULL ? reply->allow : ""},
-                   {"Retry-After", reply->status == MHD_HTTP_SERVICE_UNAVAILABLE ? "1" : ""}};
-    for (size_t i = 0; i < ARRAY_COUNT(headers); i++) {
-        if (headers[i].value[0] != '\0') {
-            (void)MHD_add_response_header(response, headers[i].name, headers[i].value);
-        }
-    }
-    if (reply->as_of_us > 0) {
-        char text[CLOCK_TEXT_BYTES];
-        clock_format_us(reply->as_of_us, text);
-        (void)MHD_add_response_header(response, "X-Plumb-As-Of", text);
-    }
-}
-
-static enum MHD_Result send_response(struct request *r, struct reply *reply,
-                                     struct MHD_Response *response) {
-    if (response == NULL) {
-        return MHD_NO;
-    }
-    if (reply->status >= MHD_HTTP_INTERNAL_SERVER_ERROR) {
-        atomic_fetch_add(&r->server->requests_failed, 1);
-    }
-    add_headers(response, reply);
-    const enum MHD_Result queued = MHD_queue_response(r->connection, reply->status, response);
-    MHD_destroy_response(response);
-    return queued;
-}
-
-static enum MHD_Result send_reply(struct request *r, struct reply *reply) {
-    struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback(
-        reply->body.len, reply->body.data, body_free);
-    reply->body = (struct buf)BUF_INIT(BUF_TEXT_MAX); /* the response frees it */
-    return send_response(r, reply, response);
-}
-
-static enum MHD_Result send_file(struct request *r, struct reply *reply,
-                                 const struct file_in_program *file) {
-    reply->status = MHD_HTTP_OK;
-    reply->type = file->type;
-    reply->may_cache = true;
-    union {
-        const unsigned char *read;
-        void *given; /* MHD only reads it, but its parameter is not const */
-    } bytes = {.read = file->bytes};
-    return send_response(
-        r, reply, MHD_create_response_from_buffer(file->len, bytes.given, MHD_RESPMEM_PERSISTENT));
-}
 
 static const struct route *find_route(struct str path) {
     for (size_t i = 0; i < ARRAY_COUNT(routes); i++) {
@@ -325,18 +140,10 @@ static enum err_code find_and_run(struct request *r, struct reply *reply,
     return run_route(r, route, reply, stream, err);
 }
 
-static enum MHD_Result finish(struct request *r, struct reply *reply, struct err *err) {
-    if (err->code != ERR_NONE) {
-        write_error(reply, err);
-    } else if (reply->status == 0) {
-        reply->status = MHD_HTTP_OK;
-    }
-    return send_reply(r, reply);
-}
-
 static enum MHD_Result answer_change(struct request *r, const char *method,
                                      const struct upload *upload) {
-    struct reply reply = {.type = "application/json", .body = BUF_INIT(BUF_TEXT_MAX)};
+    struct reply reply = {
+        .server = r->server, .type = "application/json", .body = BUF_INIT(BUF_TEXT_MAX)};
     struct err err = ERR_INIT;
     enum err_code code = check_access(r, &reply, &err);
     if (code == ERR_NONE) {
@@ -345,37 +152,61 @@ static enum MHD_Result answer_change(struct request *r, const char *method,
     if (code != ERR_NONE && reply.status == MHD_HTTP_METHOD_NOT_ALLOWED) {
         reply.allow = writes_allowed(r->path);
     }
-    return finish(r, &reply, &err);
+    return reply_send(r, &reply, &err);
 }
 
 static enum MHD_Result answer(struct request *r) {
-    struct reply reply = {.type = "application/json", .body = BUF_INIT(BUF_TEXT_MAX)};
+    struct reply reply = {
+        .server = r->server, .type = "application/json", .body = BUF_INIT(BUF_TEXT_MAX)};
     struct err err = ERR_INIT;
     struct MHD_Response *stream = NULL;
     enum err_code code = check_access(r, &reply, &err);
     const struct file_in_program *file = code == ERR_NONE ? server_file(r->path) : NULL;
     if (file != NULL) {
-        return send_file(r, &reply, file);
+        return reply_file(r, &reply, file);
     }
     if (code == ERR_NONE) {
         code = find_and_run(r, &reply, &stream, &err);
     }
     if (code == ERR_NONE && stream != NULL) {
-        reply.status = MHD_HTTP_OK;
-        return send_response(r, &reply, stream);
+        connections_set(&r->server->connections, r->place, CONNECTION_STREAMS,
+                        clock_monotonic_us());
+        return reply_stream(r, &reply, stream);
     }
-    return finish(r, &reply, &err);
+    return reply_send(r, &reply, &err);
+}
+
+/* A path with a zero byte would be another path from there on. */
+static void *request_began(void *context, const char *uri, struct MHD_Connection *connection) {
+    (void)context;
+    (void)connection;
+    struct upload *upload = mem_alloc(sizeof(*upload));
+    upload_init(upload);
+    const struct str path = {uri, strcspn(uri, "?")};
+    for (size_t i = 0; i + 2 < path.len; i++) {
+        upload->odd_path = upload->odd_path || memcmp(path.ptr + i, "%00", 3) == 0;
+    }
+    return upload; /* freed when the request has ended */
+}
+
+static struct connection *place_of(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info != NULL ? info->socket_context : NULL;
 }
 
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
                               const char *method, const char *version, const char *upload_data,
                               size_t *upload_data_size, void **request_context) {
+    struct server *s = context;
     struct upload *upload = *request_context;
+    struct connection *place = place_of(connection);
     (void)version;
-    if (upload == NULL) { /* headers only; freed when the request has ended */
-        upload = mem_alloc(sizeof(*upload));
-        upload_init(upload);
-        *request_context = upload;
+    if (upload == NULL || place == NULL) {
+        return MHD_NO; /* the library has told of neither */
+    }
+    if (!upload->began) { /* headers only */
+        upload->began = true;
         return MHD_YES;
     }
     if (*upload_data_size > 0) {
@@ -383,10 +214,13 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         *upload_data_size = 0;
         return MHD_YES;
     }
-    struct server *s = context;
+    connections_set(&s->connections, place, CONNECTION_ANSWERS, clock_monotonic_us());
     atomic_fetch_add(&s->requests, 1);
     struct request *r = mem_alloc(sizeof(*r));
-    *r = (struct request){.server = s, .connection = connection, .path = str_of(url)};
+    *r = (struct request){.server = s,
+                          .connection = connection,
+                          .place = place,
+                          .path = upload->odd_path ? STR("%00") : str_of(url)};
     const bool reads =
         strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
     const enum MHD_Result result = reads ? answer(r) : answer_change(r, method, upload);
@@ -396,14 +230,32 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 
 static void request_ended(void *context, struct MHD_Connection *connection, void **request_context,
                           enum MHD_RequestTerminationCode how) {
+    struct server *s = context;
     struct upload *upload = *request_context;
-    (void)context;
-    (void)connection;
+    struct connection *place = place_of(connection);
     (void)how;
+    if (place != NULL) {
+        connections_set(&s->connections, place, CONNECTION_WAITS, clock_monotonic_us());
+    }
     if (upload != NULL) {
         upload_release(upload);
         mem_free(upload);
         *request_context = NULL;
+    }
+}
+
+static void connection_changed(void *context, struct MHD_Connection *connection,
+                               void **socket_context, enum MHD_ConnectionNotificationCode what) {
+    struct server *s = context;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        *socket_context =
+            info != NULL ? connections_add(&s->connections, info->connect_fd, clock_monotonic_us())
+                         : NULL;
+    } else if (*socket_context != NULL) {
+        connections_remove(&s->connections, *socket_context);
+        *socket_context = NULL;
     }
 }
 
@@ -412,7 +264,7 @@ static void request_ended(void *context, struct MHD_Connection *connection, void
 static enum err_code status_make(void *context, struct buf *out, struct err *err) {
     struct server *s = context;
     struct reader reader = {NULL, 0};
-    enum err_code code = readers_lend(&s->readers, SNAPSHOT_AGE_MAX_US / 2, &reader, err);
+    enum err_code code = readers_lend_kept(&s->readers, SNAPSHOT_AGE_MAX_US / 2, &reader, err);
     if (code == ERR_NONE) {
         code = s->status(s->flow, reader.store, out, err);
     }
@@ -457,9 +309,11 @@ static enum err_code listen_on(struct server *s, const char *text, struct err *e
     s->daemon = MHD_start_daemon(
         flags, s->address.port, NULL, NULL, handle, s, MHD_OPTION_EXTERNAL_LOGGER, log_from_mhd,
         NULL, MHD_OPTION_SOCK_ADDR, &s->address.socket.any, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)SERVER_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SERVER_IDLE_S,
-        MHD_OPTION_THREAD_STACK_SIZE, SERVER_THREAD_STACK, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        SERVER_CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED, request_ended, NULL,
+        (unsigned)(SERVER_CONNECTIONS_MAX + SERVER_CONNECTIONS_GOING),
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SERVER_IDLE_S, MHD_OPTION_THREAD_STACK_SIZE,
+        SERVER_THREAD_STACK, MHD_OPTION_CONNECTION_MEMORY_LIMIT, SERVER_CONNECTION_MEMORY,
+        MHD_OPTION_NOTIFY_COMPLETED, request_ended, s, MHD_OPTION_NOTIFY_CONNECTION,
+        connection_changed, s, MHD_OPTION_URI_LOG_CALLBACK, request_began, s,
         MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U, MHD_OPTION_END);
     if (s->daemon == NULL) {
         return err_set(err, ERR_UNAVAILABLE,
@@ -497,6 +351,7 @@ enum err_code server_start(const struct server_options *options, struct server *
     (void)pthread_rwlock_init(&s->use, &attributes);
     (void)pthread_rwlockattr_destroy(&attributes);
     readers_init(&s->readers, s->flow);
+    connections_init(&s->connections, SERVER_CONNECTIONS_MAX);
     snapshot_cache_init(&s->status_cache, status_make, s, true);
     snapshot_cache_init(&s->metrics_cache, metrics_make, s, false);
     code = listen_on(s, options->listen, err);
@@ -519,6 +374,7 @@ void server_stop(struct server *s) {
     snapshot_cache_release(&s->status_cache);
     snapshot_cache_release(&s->metrics_cache);
     readers_release(&s->readers);
+    connections_release(&s->connections);
     (void)pthread_rwlock_destroy(&s->use);
     mem_free(s->token);
     mem_free(s->write_token);

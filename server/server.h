@@ -16,11 +16,15 @@
 #include "store/store.h"
 
 #define SERVER_CONNECTIONS_MAX   128
+#define SERVER_CONNECTIONS_GOING 64               /* more, that were told to go (connections.h) */
 #define SERVER_IDLE_S            30               /* a connection without traffic is closed */
 #define SERVER_QUERY_US          INT64_C(5000000) /* the longest a request's SQL may take */
 #define SERVER_TRACES_MAX        2 /* at a time; each may decode batches for as long as a query takes */
 #define SERVER_READER_WAIT_US    INT64_C(2000000) /* for a connection to the store, then 503 */
 #define SERVER_RESPONSE_BYTES    ((size_t)32 << 20)
+#define SERVER_ANSWERS_BYTES                                                                       \
+    (INT64_C(256) << 20) /* of all answers on their way; then 503, but for */
+#define SERVER_ANSWER_SMALL      (INT64_C(64) << 10) /* those that are not larger */
 #define SERVER_TOKEN_BYTES_MIN   16
 #define SERVER_TOKEN_BYTES_MAX   256
 #define SERVER_THREAD_STACK      ((size_t)1 << 20)

@@ -2,10 +2,12 @@
 #ifndef PLUMB_SERVER_STATE_H
 #define PLUMB_SERVER_STATE_H
 
+#include <microhttpd.h>
 #include <stdatomic.h>
 
 #include "base/json.h"
 #include "server/access.h"
+#include "server/connections.h"
 #include "server/readers.h"
 #include "server/server.h"
 #include "server/snapshot.h"
@@ -32,11 +34,13 @@ struct server {
     _Atomic int64_t requests;
     _Atomic int64_t requests_failed; /* answered with 500 or above */
     _Atomic int64_t streams;         /* open event streams */
+    _Atomic int64_t answers_bytes;   /* of answers on their way */
     _Atomic int64_t traces;          /* that are being made */
 
     pthread_rwlock_t use; /* held for reading by each request while it looks at the flow */
     const struct flow *flow;
     struct readers readers;
+    struct connections connections;
     struct snapshot_cache status_cache;
     struct snapshot_cache metrics_cache;
 };
@@ -46,6 +50,7 @@ struct server {
 struct request {
     struct server *server;
     struct MHD_Connection *connection;
+    struct connection *place; /* of it, among the server's */
     struct str path;
     struct query_parameter parameters[PARAMETERS_MAX];
     size_t parameter_count;
@@ -57,6 +62,7 @@ struct request {
     struct str last_event; /* Last-Event-ID */
 };
 struct reply {
+    const struct server *server;
     unsigned status; /* 0: by the error's class, or 200 */
     const char *type;
     const char *allow; /* methods the path takes, when another was used */
@@ -74,8 +80,17 @@ MUST_CHECK enum err_code request_number(const struct request *r, const char *nam
 /* Sets another status than the class's and an INPUT error. */
 enum err_code reply_refuse(struct reply *reply, unsigned status, struct err *err, const char *fmt,
                            ...) PRINTF_LIKE(4, 5);
-/* LIMIT when the body would grow past what an answer may have with `more` bytes. */
+/* LIMIT when the body would grow past what an answer may have with `more` bytes, or all answers on
+ * their way past what they may. */
 MUST_CHECK enum err_code reply_room(struct reply *reply, size_t more, struct err *err);
+
+/* ---- how a reply leaves (reply.c) ---- */
+/* The body, or the error when err says one; the body is given away. */
+enum MHD_Result reply_send(struct request *r, struct reply *reply, const struct err *err);
+enum MHD_Result reply_stream(struct request *r, struct reply *reply, struct MHD_Response *stream);
+struct file_in_program;
+enum MHD_Result reply_file(struct request *r, struct reply *reply,
+                           const struct file_in_program *file);
 
 /* ---- routes: fill the reply, or fail ---- */
 typedef enum err_code (*route_fn)(struct request *r, struct reply *reply, struct err *err);

@@ -17,6 +17,8 @@
 /* A request's body while it comes in; one for each request. */
 struct upload {
     struct buf body;
+    bool began;     /* the headers are there */
+    bool odd_path;  /* with a zero byte in it */
     bool too_large; /* what came is no longer kept */
 };
 void upload_init(struct upload *u);
