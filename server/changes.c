@@ -27,6 +27,7 @@
 #define CHANGES_SLICE_US    50000             /* between looks at `stopping` */
 #define CHANGES_COMMENT_US  INT64_C(10000000) /* keeps proxies and time limits quiet */
 #define CHANGES_STREAMS_MAX 16
+#define CHANGES_LIFE_US     INT64_C(900000000) /* then the client comes back, if it still reads */
 
 struct told {
     char *table; /* heap */
@@ -38,7 +39,7 @@ struct change_stream {
     char *only;       /* NULL: every table */
     int64_t start_id; /* tables that moved after it are told of */
     int64_t last_id;  /* the newest version told */
-    int64_t spoke_us;
+    int64_t opened_us, spoke_us;
     struct told told[FLOW_ITEMS_MAX];
     size_t told_count;
     struct buf text; /* not yet sent */
@@ -188,7 +189,8 @@ static ssize_t stream_read(void *context, uint64_t at, char *out, size_t room) {
         buf_clear(&s->text);
         s->sent = 0;
         wait_turn(s);
-        if (atomic_load(&s->server->stopping)) {
+        if (atomic_load(&s->server->stopping) ||
+            clock_monotonic_us() - s->opened_us > CHANGES_LIFE_US) {
             return MHD_CONTENT_READER_END_OF_STREAM;
         }
         poll_store(s);
@@ -243,7 +245,8 @@ struct MHD_Response *changes_open(struct request *r, struct reply *reply, struct
     s->only = only;
     s->start_id = last_id;
     s->last_id = last_id;
-    s->spoke_us = clock_monotonic_us();
+    s->opened_us = clock_monotonic_us();
+    s->spoke_us = s->opened_us;
     buf_init(&s->text, BUF_TEXT_MAX);
     buf_adds(&s->text, "retry: 2000\n: plumb\n\n");
     reply->type = "text/event-stream";

@@ -131,11 +131,10 @@ async function poll() {
   if (asksToken || document.hidden) return;
   try {
     const first = !state.flow;
-    if (first || polls % 30 === 0) state.flow = await ask("/api/v1/flow");
-    if (polls % HISTORY_EVERY === 0) state.history = await ask("/api/v1/history?minutes=5");
-    const [status, health, alerts] = await Promise.all([ask("/api/v1/status"), ask("/health"), ask("/api/v1/alerts?state=open&limit=" + ALERTS_MAX)]);
-    state.alerts = alerts;
-    Object.assign(state, { status, health, lost: null });
+    const now = (due, path, old) => (due ? ask(path) : old); // all at once: each answer has a journey of its own
+    const [flow, history, status, health, alerts] = await Promise.all([now(first || polls % 30 === 0, "/api/v1/flow", state.flow), now(polls % HISTORY_EVERY === 0, "/api/v1/history?minutes=5", state.history),
+      ask("/api/v1/status"), ask("/health"), ask("/api/v1/alerts?state=open&limit=" + ALERTS_MAX)]);
+    Object.assign(state, { flow, history, status, health, alerts, lost: null });
     polls++;
     chrome();
     if (first) await open(); else shownPage?.update?.();
