@@ -114,6 +114,7 @@ async function open() {
     const own = link.getAttribute("href").slice(2) || "flow";
     const here = own === to.name || (own === "flow" && ["transform", "source"].includes(to.name)) || (own === "tables" && ["table", "row"].includes(to.name));
     if (here) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
+    if (here) link.parentElement.scrollLeft = link.offsetLeft - link.parentElement.offsetLeft - 40; // on a phone they do not all fit
   }
   const root = document.getElementById("page");
   const mine = (shownPage = { hash: location.hash });
