@@ -32,6 +32,20 @@ static size_t quoted_end(const char *sql, size_t at, char quote) {
     return at;
 }
 
+/* 12, 0x1f, 1.5, .5, 1e-3; letters that do not belong there go along. */
+static size_t number_end(const char *sql, size_t at) {
+    const bool is_hex = sql[at] == '0' && (sql[at + 1] == 'x' || sql[at + 1] == 'X');
+    for (;; at++) {
+        const bool exponent = !is_hex && (sql[at] == 'e' || sql[at] == 'E');
+        if (exponent && (sql[at + 1] == '-' || sql[at + 1] == '+') &&
+            isdigit((unsigned char)sql[at + 2])) {
+            at++;
+        } else if (!isalnum((unsigned char)sql[at]) && sql[at] != '.') {
+            return at;
+        }
+    }
+}
+
 struct sql_token sql_next_token(const char *sql, size_t *at) {
     size_t start = skip_space(sql, *at);
     size_t end = start;
@@ -56,16 +70,16 @@ struct sql_token sql_next_token(const char *sql, size_t *at) {
         end = quoted_end(sql, start, '\'');
         t.kind = SQL_TOKEN_STRING;
         t.text = (struct str){sql + start + 1, end - start >= 2 ? end - start - 2 : 0};
-    } else if (isdigit((unsigned char)c)) {
-        while (isalnum((unsigned char)sql[end]) || sql[end] == '.') {
-            end++;
-        }
+    } else if (isdigit((unsigned char)c) || (c == '.' && isdigit((unsigned char)sql[start + 1]))) {
+        end = number_end(sql, start);
         t.kind = SQL_TOKEN_NUMBER;
         t.text.len = end - start;
     } else {
         end = start + 1;
         if (strchr("<>=!|", c) != NULL && strchr("<>=|", sql[end]) != NULL && sql[end] != '\0') {
             end++;
+        } else if (c == '-' && sql[end] == '>') {
+            end += sql[end + 1] == '>' ? 2 : 1;
         }
         t.kind = SQL_TOKEN_OPERATOR;
         t.text.len = end - start;

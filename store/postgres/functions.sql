@@ -132,9 +132,10 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$
         ELSE plumb._plumb_int256_check(mod(a, b), 'i256_mod') END
 $f$;
 
-CREATE OR REPLACE FUNCTION plumb.i256_cmp(a numeric, b numeric) RETURNS integer
+DROP FUNCTION IF EXISTS plumb.i256_cmp(numeric, numeric); -- of version 1, which gave an integer
+CREATE FUNCTION plumb.i256_cmp(a numeric, b numeric) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$
-    SELECT CASE WHEN a > b THEN 1 WHEN a < b THEN -1 WHEN a = b THEN 0 END
+    SELECT CASE WHEN a > b THEN 1::bigint WHEN a < b THEN -1 WHEN a = b THEN 0 END
 $f$;
 
 -- ---- sums: exact on the way, checked at the end; NULL is skipped and no rows give 0 ----
@@ -180,26 +181,15 @@ CREATE OR REPLACE AGGREGATE plumb._plumb_isum(bigint, bigint) (
 CREATE OR REPLACE FUNCTION plumb._plumb_iadd(a bigint, b bigint) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$ SELECT coalesce(a, 0) + coalesce(b, 0) $f$;
 
--- ---- cells: what a column takes, with the column's name in the complaint ----
+CREATE OR REPLACE FUNCTION plumb._plumb_i256_sum_step(total numeric, v numeric, sign bigint) RETURNS numeric
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $f$
+BEGIN
+    RETURN CASE WHEN v IS NULL THEN total WHEN sign < 0 THEN total - v ELSE total + v END;
+END $f$;
 
-CREATE OR REPLACE FUNCTION plumb._plumb_bool(v boolean, name text) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$ SELECT v $f$;
-
-CREATE OR REPLACE FUNCTION plumb._plumb_bool(v bigint, name text) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$
-    SELECT CASE WHEN v NOT IN (0, 1) THEN plumb._plumb_fail('column ''' || name || ''' is a bool: 0, 1 or NULL', v, true)
-        ELSE v = 1 END
-$f$;
-
-CREATE OR REPLACE FUNCTION plumb._plumb_int256(v numeric, name text) RETURNS numeric
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$
-    SELECT CASE WHEN plumb._plumb_int256_is_wrong(v)
-        THEN plumb._plumb_fail('column ''' || name || ''' is an int256: make one with i256(...)', v, v) ELSE v END
-$f$;
-
--- PostgreSQL takes no text that is not of its encoding.
-CREATE OR REPLACE FUNCTION plumb._plumb_text(v text, name text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$ SELECT v $f$;
+CREATE OR REPLACE AGGREGATE plumb._plumb_i256_sum(numeric, bigint) (
+    SFUNC = plumb._plumb_i256_sum_step, STYPE = numeric, INITCOND = '0', COMBINEFUNC = pg_catalog.numeric_add,
+    FINALFUNC = plumb._plumb_i256_sum_end, PARALLEL = SAFE);
 
 -- ---- words that SQLite has and PostgreSQL has not ----
 
