@@ -129,7 +129,7 @@ static int by_first(const void *a, const void *b) {
     if (x->last != y->last) {
         return x->last > y->last ? -1 : 1;
     }
-    return x->number < y->number ? -1 : 1;
+    return x->number > y->number ? -1 : 1;
 }
 
 static int by_last(const void *a, const void *b) {
@@ -141,7 +141,7 @@ static int by_last(const void *a, const void *b) {
     if (x->first != y->first) {
         return x->first > y->first ? -1 : 1;
     }
-    return x->number > y->number ? -1 : 1;
+    return x->number < y->number ? -1 : 1;
 }
 
 /* What stands between two pieces: comments are left out, since PostgreSQL's nest. */

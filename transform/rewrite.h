@@ -63,7 +63,7 @@ size_t term_end(const struct rewrite *r, size_t at);
 
 /* ---- changing (rewrite.c) ---- */
 void piece_replace(struct rewrite *r, size_t at, const char *text);
-/* Of wraps that begin or end at the same piece, the longer is outside; of equal ones, the earlier. */
+/* Of wraps that begin or end at the same piece, the longer is outside; of equal ones, the later. */
 void wrap_add(struct rewrite *r, size_t first, size_t last, const char *before, const char *after);
 MUST_CHECK enum err_code rewrite_refuse(const struct rewrite *r, size_t at, size_t *offset,
                                         struct err *err, const char *why);

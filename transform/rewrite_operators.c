@@ -1,5 +1,5 @@
 /* Operators. SQLite's || -> ->> bind most tightly, in PostgreSQL less than + and *: where they stand
- * beside such a one, brackets go around them. = and IS and LIKE bind alike in SQLite, and differently
+ * beside such a one, brackets go around them, and around ~x always. = and IS and LIKE bind alike in SQLite, and differently
  * there: several of them without brackets are refused. */
 #include "transform/rewrite.h"
 
@@ -158,6 +158,8 @@ enum err_code rewrite_operators(struct rewrite *r, size_t *offset, struct err *e
             piece_replace(r, i, "=");
         } else if ((piece_is(r, i, "/") || piece_is(r, i, "%")) && i < r->count) {
             guard_division(r, i);
+        } else if (piece_is(r, i, "~")) {
+            wrap_add(r, i, operand_end(r, i), "(", ")");
         } else if (piece_is(r, i, "is")) {
             rewrite_is(r, i);
         } else if (piece_is(r, i, "like")) {

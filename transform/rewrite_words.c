@@ -94,7 +94,7 @@ static const struct function functions[] = {
     {"quote", NULL, NO_EQUAL},
     {"radians", SAME},
     {"rank", SAME},
-    {"replace", SAME},
+    {"replace", "plumb.replace", NULL},
     {"round", "plumb.round", NULL},
     {"row_number", SAME},
     {"rtrim", SAME},
@@ -290,13 +290,12 @@ enum err_code rewrite_words(struct rewrite *r, size_t *offset, struct err *err) 
  * plain number. */
 static bool is_plain_number(const struct rewrite *r, size_t at) {
     static const char *const before[] = {"by", ",", "limit", "offset"};
+    static const char *const after[] = {",", ")", ";"};
     static const char *const windows[] = {"lag", "lead", "ntile", "nth_value"};
     const struct piece *p = &r->pieces[at];
-    const bool alone =
-        piece_is_one_of(r, at - 1, before, ARRAY_COUNT(before)) && !piece_ends_operand(r, at + 1) &&
-        !piece_is(r, at + 1, "(") &&
-        (r->pieces[at + 1].t.kind != SQL_TOKEN_OPERATOR || piece_is(r, at + 1, ",") ||
-         piece_is(r, at + 1, ")") || piece_is(r, at + 1, ";"));
+    const bool alone = piece_is_one_of(r, at - 1, before, ARRAY_COUNT(before)) &&
+                       (r->pieces[at + 1].t.kind != SQL_TOKEN_OPERATOR ||
+                        piece_is_one_of(r, at + 1, after, ARRAY_COUNT(after)));
     if (p->clause == CLAUSE_ORDER || p->clause == CLAUSE_GROUP || p->clause == CLAUSE_LIMIT) {
         return alone;
     }

@@ -4,13 +4,15 @@
 
 -- ---- numbers ----
 
--- A float's own decimals are rounded, the 15 that it is known by.
-CREATE OR REPLACE FUNCTION plumb.round(v double precision, digits bigint) RETURNS double precision
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN abs(v) > 4503599627370496 THEN v ELSE round(v::numeric, least(greatest(digits, 0), 30)::integer)::double precision END;
 CREATE OR REPLACE FUNCTION plumb.round(v double precision) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN abs(v) > 4503599627370496 THEN v WHEN v < 0 THEN ceil(v - 0.5::double precision) ELSE floor(v + 0.5::double precision) END;
+-- The decimals that a float is known by are rounded, the first 15; of what has more before the point, the 16th is cut off.
+CREATE OR REPLACE FUNCTION plumb.round(v double precision, digits bigint) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN digits <= 0 OR abs(v) > 4503599627370496 THEN plumb.round(v) WHEN abs(v) >= 1000000000000000 THEN trunc(v)
+    WHEN abs(v) >= 100000000000000 THEN trunc(round(v::text::numeric, least(digits, 30)::integer), 1)::double precision
+    ELSE round(v::numeric, least(digits, 30)::integer)::double precision END;
 
 CREATE OR REPLACE FUNCTION plumb.sign(v double precision) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN sign(v)::bigint;
 CREATE OR REPLACE FUNCTION plumb.floor(v double precision) RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN floor(v);
@@ -41,6 +43,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$ SELECT plumb.min(plumb.min(a, b), pl
 
 CREATE OR REPLACE FUNCTION plumb.typeof(v anyelement) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE AS $f$ SELECT CASE WHEN v IS NULL THEN 'null' ELSE lower(plumb._plumb_storage(v)) END $f$;
+CREATE OR REPLACE FUNCTION plumb.typeof(v text) RETURNS text -- of a literal, too
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE WHEN v IS NULL THEN 'null' ELSE 'text' END;
 CREATE OR REPLACE FUNCTION plumb.likely(v anyelement) RETURNS anyelement LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$ SELECT v $f$;
 CREATE OR REPLACE FUNCTION plumb.unlikely(v anyelement) RETURNS anyelement LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$ SELECT v $f$;
 
@@ -52,6 +56,8 @@ CREATE OR REPLACE FUNCTION plumb.length(v text) RETURNS bigint LANGUAGE sql IMMU
 CREATE OR REPLACE FUNCTION plumb.length(v bytea) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN length(v)::bigint;
 CREATE OR REPLACE FUNCTION plumb.trim(v text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN btrim(v);
 CREATE OR REPLACE FUNCTION plumb.trim(v text, characters text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN btrim(v, characters);
+CREATE OR REPLACE FUNCTION plumb.replace(v text, old text, new text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE WHEN old = '' THEN v ELSE replace(v, old, new) END; -- by NULL, too
 CREATE OR REPLACE FUNCTION plumb.hex(v text) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE RETURN coalesce(upper(encode(convert_to(v, 'UTF8'), 'hex')), '');
 CREATE OR REPLACE FUNCTION plumb.unicode(v text) RETURNS bigint
@@ -63,8 +69,9 @@ CREATE OR REPLACE FUNCTION plumb.instr(a bytea, b bytea) RETURNS bigint LANGUAGE
 CREATE OR REPLACE FUNCTION plumb._plumb_slice(length bigint, first bigint, count bigint, OUT low integer, OUT size integer)
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $f$
 DECLARE
-    p1 numeric := first;
-    p2 numeric := abs(count::numeric);
+    p1 bigint := (first << 32) >> 32; -- SQLite looks at 32 bits of them
+    n bigint := (count << 32) >> 32;
+    p2 bigint := abs(n);
 BEGIN
     IF p1 < 0 THEN
         p1 := p1 + length;
@@ -77,7 +84,7 @@ BEGIN
     ELSIF p2 > 0 THEN
         p2 := p2 - 1;
     END IF;
-    IF count < 0 THEN
+    IF n < 0 THEN
         p1 := p1 - p2;
         IF p1 < 0 THEN
             p2 := greatest(p2 + p1, 0);
@@ -100,7 +107,7 @@ LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $f$
 DECLARE
     s record := plumb._plumb_slice(length(v), first, count);
 BEGIN
-    RETURN substr(v, s.low, s.size);
+    RETURN CASE WHEN v <> '' THEN substr(v, s.low, s.size) END; -- of no bytes SQLite makes NULL
 END $f$;
 -- Of constant positions nothing is left but PostgreSQL's own.
 CREATE OR REPLACE FUNCTION plumb.substr(v text, first bigint, count bigint) RETURNS text
@@ -108,9 +115,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN first BETWEEN 1 AND 2147483647 AND count BETWEEN 0 AND 2147483647 THEN substr(v, first::integer, count::integer)
     ELSE plumb._plumb_substr(v, first, count) END;
 CREATE OR REPLACE FUNCTION plumb.substr(v text, first bigint) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN plumb.substr(v, first, 2147483647);
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN plumb.substr(v, first, 1000000000);
 CREATE OR REPLACE FUNCTION plumb.substr(v bytea, first bigint) RETURNS bytea
-LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN plumb.substr(v, first, 2147483647);
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN plumb.substr(v, first, 1000000000);
 
 -- GLOB's pattern as a regular expression. It is a constant nearly always, and then it is made once.
 CREATE OR REPLACE FUNCTION plumb._plumb_glob(pattern text) RETURNS text
@@ -349,10 +356,10 @@ CREATE OR REPLACE FUNCTION plumb.json_extract(v text, path text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN plumb._plumb_json_value(v::json #> plumb._plumb_path(path));
 
 CREATE OR REPLACE FUNCTION plumb.json_valid(v text) RETURNS boolean
-LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $f$
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $f$
 BEGIN
     PERFORM v::json;
-    RETURN true;
+    RETURN v IS NOT NULL;
 EXCEPTION WHEN invalid_text_representation THEN
     RETURN false;
 END $f$;
@@ -417,7 +424,6 @@ CREATE OR REPLACE FUNCTION plumb._plumb_join(a text, b bigint) RETURNS text LANG
 CREATE OR REPLACE FUNCTION plumb._plumb_join(a bigint, b text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a::text || b;
 CREATE OR REPLACE FUNCTION plumb._plumb_join(a text, b integer) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a || b::text;
 CREATE OR REPLACE FUNCTION plumb._plumb_join(a integer, b text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a::text || b;
-CREATE OR REPLACE FUNCTION plumb._plumb_join(a bigint, b bigint) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a::text || b::text;
 
 -- A negative number of places shifts the other way; 64 and more leave nothing but the sign.
 CREATE OR REPLACE FUNCTION plumb._plumb_shift_left(v bigint, places bigint) RETURNS bigint
@@ -445,7 +451,7 @@ BEGIN
         ['||', '_plumb_join', 'text', 'integer'], ['||', '_plumb_join', 'integer', 'text'],
         ['||', '_plumb_join', 'text', 'boolean'], ['||', '_plumb_join', 'boolean', 'text'],
         ['||', '_plumb_join', 'text', 'bytea'], ['||', '_plumb_join', 'bytea', 'text'],
-        ['||', '_plumb_join', 'text', 'numeric'], ['||', '_plumb_join', 'numeric', 'text'], ['||', '_plumb_join', 'bigint', 'bigint'],
+        ['||', '_plumb_join', 'text', 'numeric'], ['||', '_plumb_join', 'numeric', 'text'],
         ['<<', '_plumb_shift_left', 'bigint', 'bigint'], ['>>', '_plumb_shift_right', 'bigint', 'bigint'],
         ['->>', '_plumb_json_get', 'text', 'text'], ['->>', '_plumb_json_get', 'text', 'bigint'],
         ['->', '_plumb_json_part', 'text', 'text'], ['->', '_plumb_json_part', 'text', 'bigint']]

@@ -1,4 +1,4 @@
-/* functions.sql, which cmake/text.cmake makes into bytes, is run whole in one transaction. The version
+/* functions.sql, cells.sql and dialect.sql, which cmake/text.cmake makes into bytes, are run whole in one transaction. The version
  * is a function of its own, made last: whoever finds it finds all. Several processes may come at once,
  * so they take turns behind an advisory lock of the transaction. A newer version stays: functions are
  * only ever added or mended. */

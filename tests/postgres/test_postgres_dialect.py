@@ -4,7 +4,7 @@ import random
 
 import pytest
 from conftest import ROOT
-from postgres import dialect
+from postgres import expressions
 from postgres.dialect import BigInt, Both, Failed, install, same_rows
 from postgres.server import connect
 
@@ -29,6 +29,12 @@ def both(postgres):
 
 def show(rows):
     return f"failed: {rows}".strip() if isinstance(rows, Failed) else "\n".join(map(str, rows[:12])) + f"\n({len(rows)} rows)"
+
+
+def differing(both, sql, left, right):
+    with contextlib.suppress(Failed):
+        sql = f"{sql}\n--- as PostgreSQL gets it\n{both.translate(sql)}"
+    return f"{sql}\n--- SQLite\n{show(left)}\n--- PostgreSQL\n{show(right)}"
 
 
 def agree(both, sql, ordered=True):
@@ -58,7 +64,7 @@ def dialect_bytes(value):
 
 def assert_same(both, sql, ordered=True):
     left, right, ok = agree(both, sql, ordered)
-    assert ok and not isinstance(left, Failed), f"{sql}\n--- as PostgreSQL gets it\n{both.translate(sql)}\n--- SQLite\n{show(left)}\n--- PostgreSQL\n{show(right)}"
+    assert ok and not isinstance(left, Failed), differing(both, sql, left, right)
     return left
 
 
@@ -137,7 +143,79 @@ def test_the_selects_of_a_shipped_flow_give_equal_rows(both, name):
         both.cursor.execute("SAVEPOINT relation")
         both.make(RELATION[kind], columns, rows)
         # The derives' own rows: there is nothing else at hand that knows what they read.
-        seen += len(assert_same(both, sql, ordered=False)) > 0
+        left, right, ok = agree(both, sql, ordered=False)
+        assert ok, differing(both, sql, left, right)
+        seen += not isinstance(left, Failed) and len(left) > 0
         both.cursor.execute("ROLLBACK TO relation")
         both.sqlite(f"DROP TABLE {RELATION[kind]}")
     assert seen > len(flow.selects) // 2, "hardly any of them gave a row"
+
+
+# ---- random SQL ----
+
+OVERFLOW = ("bigint out of range", "out of range: overflow", "out of range: underflow", "is out of range for type double precision")
+
+
+@pytest.fixture(scope="module")
+def rows_of_r(both, tmp_path_factory):
+    flow = tmp_path_factory.mktemp("flow") / "flow.yaml"
+    columns = ", ".join(f"{name}: {kind}" for name, kind in expressions.COLUMNS.items())
+    flow.write_text(f"flow: r\nsources: {{}}\ntables:\n  r: {{key: [k], columns: {{{columns}}}}}\ntransforms: {{}}\n")
+    both.request("F", str(flow))  # the names, and what is never NULL
+    seed = random.randrange(2**32)
+    print("seed of the rows", seed)
+    both.cursor.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    rows = expressions.rows(random.Random(seed), 40)
+    both.make("r", expressions.COLUMNS, rows, ["k"])
+    return rows
+
+
+def is_unreached(left, right):
+    """An operand failed in one store, and did not matter in the other: which are worked out is each store's own affair. docs/postgres.md"""
+    return isinstance(left, Failed) != isinstance(right, Failed) and any("i256_" in str(answer) for answer in (left, right) if isinstance(answer, Failed))
+
+
+def is_overflow(answer):
+    """Integers beyond 64 bits are an error there, and floats beyond theirs; SQLite goes on with a float. docs/postgres.md"""
+    return isinstance(answer, Failed) and any(words in str(answer) for words in OVERFLOW)
+
+
+def compare_by_rows(both, expression):
+    """The rows on which the stores differ, of those that do not overflow."""
+    differing = []
+    for k in range(40):
+        left, right, ok = agree(both, f"SELECT {expression} FROM r WHERE k = {k}")
+        if not ok and not is_overflow(right) and not is_unreached(left, right):
+            differing.append((k, left, right))
+    return differing
+
+
+@pytest.mark.parametrize("kind", ["int", "real", "text", "bool", "bytes", "big"])
+def test_random_expressions_give_equal_values(both, rows_of_r, kind):
+    assert rows_of_r
+    seed = random.randrange(2**32)
+    print("seed", seed)
+    draw = random.Random(seed)
+    values = 0
+    for _ in range(80):
+        sql = expressions.Expressions(draw).expression(kind, draw.choice([1, 2, 2, 3]))
+        left, right, ok = agree(both, f"SELECT {sql} FROM r ORDER BY k")
+        if not ok or isinstance(left, Failed):
+            for k, of_sqlite, of_postgres in compare_by_rows(both, sql):
+                pytest.fail(f"row {rows_of_r[k]}\n" + differing(both, sql, of_sqlite, of_postgres))
+        values += not isinstance(left, Failed) and len(left)
+    assert values > 1000, "hardly any of them gave a value"
+
+
+def test_random_selects_give_equal_rows(both, rows_of_r):
+    assert rows_of_r
+    seed = random.randrange(2**32)
+    print("seed", seed)
+    draw = random.Random(seed)
+    rows = 0
+    for _ in range(150):
+        sql = expressions.select(draw)
+        left, right, ok = agree(both, sql)
+        assert ok or is_overflow(right) or is_unreached(left, right), differing(both, sql, left, right)
+        rows += not isinstance(left, Failed) and len(left)
+    assert rows > 500, "hardly any of them gave a row"
