@@ -22,6 +22,7 @@ struct transform {
     const char *sql;         /* the flow's, as the store's SQL has it */
     const char *delete_when; /* the same; NULL: none */
     const char **on_sql;     /* the same, [on_count]; NULL where a mapping is none */
+    struct arena texts;      /* of those three, where they are not the flow's own */
     struct store_statement *statements[TRANSFORM_STATEMENTS_MAX];
     bool
         tracked; /* map: rows out are counted per record, since a join or many: may multiply them */

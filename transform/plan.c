@@ -2,6 +2,10 @@
  * prepare statements. */
 #include "transform/internal.h"
 
+#include <string.h>
+
+#include "transform/postgres_sql.h"
+
 enum err_code transform_prepare(struct store *s, struct transform *t, int slot, const char *sql,
                                 struct err *err) {
     ASSERT(slot < TRANSFORM_STATEMENTS_MAX && t->statements[slot] == NULL);
@@ -62,10 +66,43 @@ static enum err_code prepare_kind(struct store *s, struct transform *t, struct e
     return ERR_NONE;
 }
 
+/* *sql as the store's, NULL staying NULL. Without such a store it is only looked at. */
+static enum err_code translate_sql(const struct flow *flow, struct transform *t, const char **sql,
+                                   const struct node *node, struct err *err) {
+    if (*sql == NULL) {
+        return ERR_NONE;
+    }
+    AUTO_BUF text = BUF_INIT(BUF_TEXT_MAX);
+    enum err_code code = postgres_sql_at(flow, *sql, node, &text, err);
+    if (code == ERR_NONE && t->dialect == STORE_POSTGRES) {
+        *sql = arena_strdup(&t->texts, buf_c(&text));
+    }
+    return code;
+}
+
+/* For a flow whose store is PostgreSQL, also when only a scratch store is at hand. */
+static enum err_code translate(const struct flow *flow, struct transform *t, struct err *err) {
+    const struct flow_transform *def = t->def;
+    if (strncmp(flow->store, "postgres", strlen("postgres")) != 0) {
+        return ERR_NONE;
+    }
+    enum err_code code = translate_sql(flow, t, &t->sql, def->sql_node, err);
+    if (code == ERR_NONE) {
+        code = translate_sql(flow, t, &t->delete_when, def->delete_when_node, err);
+    }
+    for (size_t i = 0; code == ERR_NONE && i < def->on_count; i++) {
+        code = translate_sql(flow, t, &t->on_sql[i], def->on[i].node, err);
+    }
+    return code;
+}
+
 static enum err_code check_in(struct store *s, struct plan *p, struct err *err) {
     enum err_code code = ERR_NONE;
     for (size_t i = 0; code == ERR_NONE && i < p->flow->transform_count; i++) {
         code = check_kind(s, p->flow, p->items[i], err);
+        if (code == ERR_NONE) {
+            code = translate(p->flow, p->items[i], err);
+        }
     }
     return code;
 }
@@ -118,6 +155,7 @@ enum err_code plan_open(struct store *s, const struct flow *flow, struct plan **
         p->items[i] = mem_alloc(sizeof(struct transform));
         p->items[i]->def = &flow->transforms[i];
         p->items[i]->dialect = store_dialect(s);
+        arena_init(&p->items[i]->texts, BUF_TEXT_MAX);
         p->items[i]->sql = flow->transforms[i].sql;
         p->items[i]->delete_when = flow->transforms[i].delete_when;
         p->items[i]->on_sql =
@@ -152,6 +190,7 @@ void plan_close(struct plan *p) {
         for (size_t k = 0; k < TRANSFORM_STATEMENTS_MAX; k++) {
             store_statement_free(t->statements[k]);
         }
+        arena_release(&t->texts);
         mem_free(t->on_sql);
         mem_free(t->computed);
         mem_free(t->identity);

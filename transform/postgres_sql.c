@@ -231,11 +231,10 @@ enum err_code postgres_sql(const struct flow *flow, const char *sql, struct buf 
     return code;
 }
 
-enum err_code postgres_check(const struct flow *flow, const char *sql, const struct node *node,
-                             struct err *err) {
-    AUTO_BUF unused = BUF_INIT(BUF_TEXT_MAX);
+enum err_code postgres_sql_at(const struct flow *flow, const char *sql, const struct node *node,
+                              struct buf *out, struct err *err) {
     size_t offset = 0;
-    const enum err_code code = postgres_sql(flow, sql, &unused, &offset, err);
+    const enum err_code code = postgres_sql(flow, sql, out, &offset, err);
     if (code != ERR_NONE) {
         int line = node->line;
         int column = node->column;

@@ -27,9 +27,8 @@
  * *offset, set on failure only: the place in sql. */
 MUST_CHECK enum err_code postgres_sql(const struct flow *flow, const char *sql, struct buf *out,
                                       size_t *offset, struct err *err);
-/* Whether it can be translated; the complaint has the place in the flow's files. node: where sql
- * stands. */
-MUST_CHECK enum err_code postgres_check(const struct flow *flow, const char *sql,
-                                        const struct node *node, struct err *err);
+/* The same; the complaint has the place in the flow's files. node: where sql stands. */
+MUST_CHECK enum err_code postgres_sql_at(const struct flow *flow, const char *sql,
+                                         const struct node *node, struct buf *out, struct err *err);
 
 #endif

@@ -306,10 +306,11 @@ static void a_complaint_has_its_place_in_the_flow(void **state) {
     const struct node node = {
         .file = "flow.yaml", .text = STR(sql), .text_line = 7, .text_column = 9};
     struct err err = ERR_INIT;
-    assert_int_equal(postgres_check(NULL, sql, &node, &err), ERR_CONFIG);
+    AUTO_BUF out = BUF_INIT(BUF_TEXT_MAX);
+    assert_int_equal(postgres_sql_at(NULL, sql, &node, &out, &err), ERR_CONFIG);
     assert_string_equal(err.where, "flow.yaml:8:11");
     err = (struct err)ERR_INIT;
-    assert_int_equal(postgres_check(NULL, "SELECT a FROM t", &node, &err), ERR_NONE);
+    assert_int_equal(postgres_sql_at(NULL, "SELECT a FROM t", &node, &out, &err), ERR_NONE);
 }
 
 int main(void) {

@@ -1,10 +1,10 @@
 /* Words, one at a time: calls by a table of functions, names by the flow's spelling, numbers by what
  * they are in SQLite: 64 bits wide, or a float. */
-#include <errno.h>
-#include <stdlib.h>
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/parse.h"
 #include "transform/rewrite.h"
 
 /* ---- functions ---- */
@@ -306,15 +306,31 @@ static bool is_plain_number(const struct rewrite *r, size_t at) {
     return piece_is(r, at + 1, "preceding") || piece_is(r, at + 1, "following");
 }
 
+/* False for what is no whole number of 64 bits. */
+static bool read_number(struct str text, uint64_t *out) {
+    const bool is_hex = text.len > 2 && text.ptr[0] == '0' && (text.ptr[1] | 0x20) == 'x';
+    if (!is_hex) {
+        return parse_u64(text, out);
+    }
+    *out = 0;
+    for (size_t i = 2; i < text.len; i++) {
+        const int digit = isxdigit((unsigned char)text.ptr[i]) == 0 ? -1
+                          : text.ptr[i] <= '9'                      ? text.ptr[i] - '0'
+                                               : (text.ptr[i] | 0x20) - 'a' + 10;
+        if (digit < 0 || *out >> 60 != 0) {
+            return false;
+        }
+        *out = *out << 4 | (uint64_t)digit;
+    }
+    return true;
+}
+
 static void rewrite_number(struct rewrite *r, size_t at) {
     const struct str text = r->pieces[at].t.text;
-    const bool is_hex = text.len > 2 && text.ptr[0] == '0' && (text.ptr[1] | 0x20) == 'x';
-    char *end = NULL;
-    char *copy = arena_strndup(&r->arena, text.ptr, text.len);
-    errno = 0;
-    const uint64_t n = strtoull(copy, &end, is_hex ? 16 : 10);
-    const bool is_whole = *end == '\0' && errno == 0;
-    if (is_hex && is_whole) {
+    const char *copy = arena_strndup(&r->arena, text.ptr, text.len);
+    uint64_t n = 0;
+    const bool is_whole = read_number(text, &n);
+    if (is_whole && (copy[1] | 0x20) == 'x') {
         piece_replace(r, at, arena_printf(&r->arena, "(%lld)::bigint", (long long)(int64_t)n));
     } else if (is_whole && n <= INT64_MAX) {
         piece_replace(r, at, arena_printf(&r->arena, "%s::bigint", copy));

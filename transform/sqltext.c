@@ -27,12 +27,31 @@ void sql_all_names(struct buf *out, const struct schema *s, const char *prefix) 
     }
 }
 
+/* What a cell of the type is checked with; NULL: nothing. SQLite's STRICT tables know the others. */
+static const char *cell_check(enum column_type type, enum store_dialect dialect) {
+    const bool is_sqlite = dialect == STORE_SQLITE;
+    switch (type) {
+    case TYPE_BOOL:
+        return "_plumb_bool";
+    case TYPE_INT256:
+        return "_plumb_int256";
+    case TYPE_TEXT:
+    case TYPE_JSON:
+        return "_plumb_text";
+    case TYPE_INT64:
+    case TYPE_TIMESTAMP:
+        return is_sqlite ? NULL : "_plumb_int";
+    case TYPE_FLOAT64:
+        return is_sqlite ? NULL : "_plumb_float";
+    case TYPE_BYTES:
+        return is_sqlite ? NULL : "_plumb_bytes";
+    }
+    return NULL;
+}
+
 void sql_cell(struct buf *out, const struct transform *t, size_t column) {
     const struct column *c = &t->def->into->schema.columns[column];
-    const char *check = c->type == TYPE_BOOL                           ? "_plumb_bool"
-                        : c->type == TYPE_INT256                       ? "_plumb_int256"
-                        : c->type == TYPE_TEXT || c->type == TYPE_JSON ? "_plumb_text"
-                                                                       : NULL;
+    const char *check = cell_check(c->type, t->dialect);
     if (check != NULL && t->computed[column]) {
         buf_addf(out, "%s(s.\"%s\", '%s')", check, c->name, c->name);
     } else {

@@ -1,8 +1,7 @@
 -- What the columns of a table take, and what CAST makes: as SQLite's STRICT tables and its CAST do it, with their words.
 -- functions.sql goes before this file, dialect.sql after it.
 --
--- Bodies of the form RETURN are read once, when the function is made: what they call is what stood there then, whatever
--- the search path is. Text is searched by its bytes: COLLATE "C" wherever it matters.
+-- Text is searched by its bytes: COLLATE "C" wherever it matters.
 
 -- ---- what a value is as text ----
 
@@ -66,8 +65,12 @@ END $f$;
 CREATE OR REPLACE FUNCTION plumb._plumb_to_int(v text) RETURNS bigint
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $f$
 DECLARE
-    digits text := substring(v COLLATE "C" from '^[ \t-\r]*([+-]?[0-9]+)');
+    digits text := v;
 BEGIN
+    IF ltrim(v, '0123456789') = '' AND length(v) BETWEEN 1 AND 18 THEN
+        RETURN v::bigint;
+    END IF;
+    digits := substring(v COLLATE "C" from '^[ \t-\r]*([+-]?[0-9]+)');
     RETURN CASE WHEN digits IS NULL THEN 0 WHEN length(digits) < 19 THEN digits::bigint
         ELSE least(greatest(digits::numeric, -9223372036854775808), 9223372036854775807)::bigint END;
 END $f$;
@@ -160,8 +163,13 @@ LANGUAGE sql STABLE PARALLEL SAFE RETURN plumb._plumb_refuse(v, 'REAL', name)::i
 
 CREATE OR REPLACE FUNCTION plumb._plumb_bool(v boolean, name text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN v;
 CREATE OR REPLACE FUNCTION plumb._plumb_bool(v bigint, name text) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN v NOT IN (0, 1) THEN plumb._plumb_fail('column ''' || name || ''' is a bool: 0, 1 or NULL', v, true) ELSE v = 1 END;
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $f$
+BEGIN
+    IF v NOT IN (0, 1) THEN
+        RAISE EXCEPTION USING ERRCODE = '22000', MESSAGE = 'column ''' || name || ''' is a bool: 0, 1 or NULL';
+    END IF;
+    RETURN v = 1;
+END $f$;
 CREATE OR REPLACE FUNCTION plumb._plumb_bool(v integer, name text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN plumb._plumb_bool(v::bigint, name);
 CREATE OR REPLACE FUNCTION plumb._plumb_bool(v double precision, name text) RETURNS boolean
@@ -174,11 +182,18 @@ CREATE OR REPLACE FUNCTION plumb._plumb_bool(v numeric, name text) RETURNS boole
 LANGUAGE sql STABLE PARALLEL SAFE RETURN plumb._plumb_refuse(v, 'INTEGER', name);
 
 CREATE OR REPLACE FUNCTION plumb._plumb_int256(v numeric, name text) RETURNS numeric
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN plumb._plumb_int256_is_wrong(v)
-    THEN plumb._plumb_fail('column ''' || name || ''' is an int256: make one with i256(...)', v, v) ELSE v END;
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $f$
+BEGIN
+    IF plumb._plumb_int256_is_wrong(v) THEN
+        RAISE EXCEPTION USING ERRCODE = '22000', MESSAGE = 'column ''' || name || ''' is an int256: make one with i256(...)';
+    END IF;
+    RETURN v;
+END $f$;
 CREATE OR REPLACE FUNCTION plumb._plumb_int256(v anyelement, name text) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$ SELECT plumb._plumb_wrong(CASE WHEN v IS NOT NULL THEN 0::numeric END, 'column ''' || name || ''' is an int256: make one with i256(...)') $f$;
+CREATE OR REPLACE FUNCTION plumb._plumb_int256(v text, name text) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN plumb._plumb_wrong(CASE WHEN v IS NOT NULL THEN 0::numeric END, 'column ''' || name || ''' is an int256: make one with i256(...)');
 
 -- PostgreSQL takes no text that is not of its encoding.
 CREATE OR REPLACE FUNCTION plumb._plumb_text(v text, name text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN v;
@@ -195,3 +210,5 @@ LANGUAGE sql STABLE PARALLEL SAFE RETURN plumb._plumb_refuse(v, 'TEXT', name)::t
 CREATE OR REPLACE FUNCTION plumb._plumb_bytes(v bytea, name text) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN v;
 CREATE OR REPLACE FUNCTION plumb._plumb_bytes(v anyelement, name text) RETURNS bytea
 LANGUAGE sql STABLE PARALLEL SAFE AS $f$ SELECT CASE WHEN plumb._plumb_refuse(v, 'BLOB', name) THEN ''::bytea END $f$;
+CREATE OR REPLACE FUNCTION plumb._plumb_bytes(v text, name text) RETURNS bytea
+LANGUAGE sql STABLE PARALLEL SAFE RETURN CASE WHEN plumb._plumb_refuse(v, 'BLOB', name) THEN ''::bytea END;

@@ -63,6 +63,13 @@ static size_t position_of(const PGresult *r) {
     return position;
 }
 
+/* What the server says first. The domains of functions.sql are named by what they complain of. */
+static const char *primary_of(const PGresult *r, const char *state) {
+    const char *constraint = field(r, PG_DIAG_CONSTRAINT_NAME);
+    const bool is_ours = strcmp(state, "23514") == 0 && strstr(constraint, "(): ") != NULL;
+    return is_ours ? constraint : field(r, PG_DIAG_MESSAGE_PRIMARY);
+}
+
 enum err_code pg_result_error(const struct pg *pg, const PGresult *r, const struct pg_text *text,
                               struct err *err) {
     const char *state = field(r, PG_DIAG_SQLSTATE);
@@ -70,7 +77,7 @@ enum err_code pg_result_error(const struct pg *pg, const PGresult *r, const stru
         return pg_connection_error(pg, "the connection broke", err);
     }
     const enum err_code code = pg_class_of(state);
-    const char *primary = field(r, PG_DIAG_MESSAGE_PRIMARY);
+    const char *primary = primary_of(r, state);
     /* Which key was there twice is worth knowing. The hint says what to do. */
     const char *detail = strncmp(state, "23", 2) == 0 ? field(r, PG_DIAG_MESSAGE_DETAIL) : "";
     const char *hint = field(r, PG_DIAG_MESSAGE_HINT);

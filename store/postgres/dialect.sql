@@ -5,14 +5,18 @@
 -- ---- numbers ----
 
 CREATE OR REPLACE FUNCTION plumb.round(v double precision) RETURNS double precision
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN abs(v) > 4503599627370496 THEN v WHEN v < 0 THEN ceil(v - 0.5::double precision) ELSE floor(v + 0.5::double precision) END;
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $f$
+BEGIN
+    RETURN CASE WHEN abs(v) > 4503599627370496 THEN v WHEN v < 0 THEN ceil(v - 0.5::double precision) ELSE floor(v + 0.5::double precision) END;
+END $f$;
 -- The decimals that a float is known by are rounded, the first 15; of what has more before the point, the 16th is cut off.
 CREATE OR REPLACE FUNCTION plumb.round(v double precision, digits bigint) RETURNS double precision
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN digits <= 0 OR abs(v) > 4503599627370496 THEN plumb.round(v) WHEN abs(v) >= 1000000000000000 THEN trunc(v)
-    WHEN abs(v) >= 100000000000000 THEN trunc(round(v::text::numeric, least(digits, 30)::integer), 1)::double precision
-    ELSE round(v::numeric, least(digits, 30)::integer)::double precision END;
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $f$
+BEGIN
+    RETURN CASE WHEN digits <= 0 OR abs(v) > 4503599627370496 THEN plumb.round(v) WHEN abs(v) >= 1000000000000000 THEN trunc(v)
+        WHEN abs(v) >= 100000000000000 THEN trunc(round(v::text::numeric, least(digits, 30)::integer), 1)::double precision
+        ELSE round(v::numeric, least(digits, 30)::integer)::double precision END;
+END $f$;
 
 CREATE OR REPLACE FUNCTION plumb.sign(v double precision) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN sign(v)::bigint;
 CREATE OR REPLACE FUNCTION plumb.floor(v double precision) RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN floor(v);
@@ -23,9 +27,6 @@ CREATE OR REPLACE FUNCTION plumb.trunc(v double precision) RETURNS double precis
 CREATE OR REPLACE FUNCTION plumb.trunc(v bigint) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN v;
 CREATE OR REPLACE FUNCTION plumb.sqrt(v double precision) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE WHEN v >= 0 THEN sqrt(v) END;
-
-CREATE OR REPLACE FUNCTION plumb.iif(condition bigint, a anycompatible, b anycompatible) RETURNS anycompatible
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$ SELECT CASE WHEN condition <> 0 THEN a ELSE b END $f$;
 
 -- Of more than two values, as many as a person writes.
 CREATE OR REPLACE FUNCTION plumb.max(a anycompatible, b anycompatible, c anycompatible) RETURNS anycompatible
@@ -317,8 +318,10 @@ END $f$;
 
 -- Without the blanks between its parts.
 CREATE OR REPLACE FUNCTION plumb.json(v text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN v COLLATE "C" ~ '[ \n\t\r]' THEN regexp_replace(v::json::text, '("(?:[^"\\]|\\.)*")|[ \n\t\r]+', '\1', 'g') ELSE v::json::text END;
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $f$
+BEGIN
+    RETURN CASE WHEN v COLLATE "C" ~ '[ \n\t\r]' THEN regexp_replace(v::json::text, '("(?:[^"\\]|\\.)*")|[ \n\t\r]+', '\1', 'g') ELSE v::json::text END;
+END $f$;
 
 -- As SQL sees it: texts without quotes, true as 1, numbers as numbers are written.
 CREATE OR REPLACE FUNCTION plumb._plumb_json_value(v json) RETURNS text
@@ -365,16 +368,20 @@ EXCEPTION WHEN invalid_text_representation THEN
 END $f$;
 
 CREATE OR REPLACE FUNCTION plumb._plumb_json_type(v json) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE json_typeof(v) WHEN 'string' THEN 'text' WHEN 'boolean' THEN btrim(v::text, E' \n\t\r')
-    WHEN 'number' THEN CASE WHEN v::text COLLATE "C" ~ '[.eE]' THEN 'real' ELSE 'integer' END ELSE json_typeof(v) END;
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $f$
+BEGIN
+    RETURN CASE json_typeof(v) WHEN 'string' THEN 'text' WHEN 'boolean' THEN btrim(v::text, E' \n\t\r')
+        WHEN 'number' THEN CASE WHEN v::text COLLATE "C" ~ '[.eE]' THEN 'real' ELSE 'integer' END ELSE json_typeof(v) END;
+END $f$;
 CREATE OR REPLACE FUNCTION plumb.json_type(v text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN plumb._plumb_json_type(v::json);
 CREATE OR REPLACE FUNCTION plumb.json_type(v text, path text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN plumb._plumb_json_type(v::json #> plumb._plumb_path(path));
 CREATE OR REPLACE FUNCTION plumb._plumb_json_length(v json) RETURNS bigint
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN json_typeof(v) = 'array' THEN json_array_length(v)::bigint WHEN v IS NOT NULL THEN 0 END;
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $f$
+BEGIN
+    RETURN CASE WHEN json_typeof(v) = 'array' THEN json_array_length(v) ELSE 0 END;
+END $f$;
 CREATE OR REPLACE FUNCTION plumb.json_array_length(v text) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN plumb._plumb_json_length(v::json);
 CREATE OR REPLACE FUNCTION plumb.json_array_length(v text, path text) RETURNS bigint

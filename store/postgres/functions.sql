@@ -1,19 +1,15 @@
 -- What a flow's SQL finds in PostgreSQL under the names it has in SQLite (store/sqlite/sql_functions.h). int256 is a
 -- numeric without a fraction, of at most 256 bits of magnitude: every result is checked, so nothing rounds or grows unseen.
--- Simple functions are single SELECTs without STRICT, so that PostgreSQL puts their bodies where they are called.
+-- Functions that look at each argument once are single expressions without STRICT, so that PostgreSQL puts their bodies where
+-- they are called; it does not do so when a costly argument would be worked out twice, and then a call costs microseconds.
+-- Those that look twice are in PL/pgSQL.
+--
+-- Results are checked by casts to domains, which is a fifth of the price of a function. A domain's constraint has the message
+-- for its name, and store/postgres/connection.c tells it. Bodies of the form RETURN are read once, when the function is made.
 -- Wherever a check decides, it asks "is it wrong?": for NULL the answer is NULL, and NULL passes.
 
 CREATE SCHEMA IF NOT EXISTS plumb;
 GRANT USAGE ON SCHEMA plumb TO PUBLIC;
-
--- Raised by all others; of the type of `example`, so that it stands where a value would. PostgreSQL works out calls whose
--- arguments are all constant while it plans, also those that are never reached: `culprit` depends on what is wrong, and so
--- the call does.
-CREATE OR REPLACE FUNCTION plumb._plumb_fail(problem text, culprit numeric, example anyelement) RETURNS anyelement
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $f$
-BEGIN
-    RAISE EXCEPTION USING ERRCODE = '22000', MESSAGE = problem;
-END $f$;
 
 -- 2^256, the first magnitude that does not fit.
 CREATE OR REPLACE FUNCTION plumb._plumb_int256_is_wrong(v numeric) RETURNS boolean
@@ -21,14 +17,25 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$
     SELECT abs(v) >= 115792089237316195423570985008687907853269984665640564039457584007913129639936 OR scale(v) <> 0
 $f$;
 
-CREATE OR REPLACE FUNCTION plumb._plumb_int256_check(v numeric, name text) RETURNS numeric
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$
-    SELECT CASE
-        WHEN abs(v) >= 115792089237316195423570985008687907853269984665640564039457584007913129639936
-            THEN plumb._plumb_fail(name || '(): the result does not fit 256 bits', v, v)
-        WHEN scale(v) <> 0 THEN plumb._plumb_fail(name || '(): an argument has a fraction, wanted an int256 (see i256()) or an integer', v, v)
-        ELSE v END
-$f$;
+-- ---- domains: _plumb_i256_add is what i256_add() may give ----
+
+DO $d$
+DECLARE
+    o text;
+BEGIN
+    FOREACH o IN ARRAY ARRAY['i256', 'i256_text', 'i256_hex', 'i256_to_real', 'i256_neg', 'i256_abs', 'i256_add', 'i256_sub', 'i256_mul', 'i256_div', 'i256_mod'] LOOP
+        IF to_regtype('plumb._plumb_' || o) IS NULL THEN
+            EXECUTE format('CREATE DOMAIN plumb.%I AS numeric CONSTRAINT %I CHECK (scale(VALUE) = 0) CONSTRAINT %I CHECK ('
+                'VALUE < 115792089237316195423570985008687907853269984665640564039457584007913129639936 AND '
+                'VALUE > -115792089237316195423570985008687907853269984665640564039457584007913129639936)', '_plumb_' || o,
+                o || '(): an argument has a fraction, wanted an int256', o || '(): the result does not fit 256 bits');
+        END IF;
+    END LOOP;
+    IF to_regtype('plumb._plumb_i256_to_int') IS NULL THEN
+        CREATE DOMAIN plumb._plumb_i256_to_int AS numeric CONSTRAINT "i256_to_int(): an argument has a fraction, wanted an int256" CHECK (scale(VALUE) = 0)
+            CONSTRAINT "i256_to_int(): the number does not fit 64 bits" CHECK (VALUE BETWEEN -9223372036854775808 AND 9223372036854775807);
+    END IF;
+END $d$;
 
 -- ---- conversions ----
 
@@ -38,9 +45,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$
 $f$;
 
 CREATE OR REPLACE FUNCTION plumb.i256(v numeric) RETURNS numeric
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$
-    SELECT plumb._plumb_int256_check(v, 'i256')
-$f$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN v::plumb._plumb_i256;
 
 CREATE OR REPLACE FUNCTION plumb.i256(v text) RETURNS numeric
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $f$
@@ -62,21 +67,19 @@ BEGIN
         END IF;
     END IF;
     IF result IS NULL OR plumb._plumb_int256_is_wrong(result) THEN
-        RETURN plumb._plumb_fail('i256(): ''' || CASE WHEN length(v) > 76 THEN left(v, 76) || '...' ELSE v END
-                                 || ''' is no decimal or 0x number of up to 256 bits', 0, 0::numeric);
+        RAISE EXCEPTION USING ERRCODE = '22000', MESSAGE = 'i256(): ''' || CASE WHEN length(v) > 76 THEN left(v, 76) || '...' ELSE v END
+            || ''' is no decimal or 0x number of up to 256 bits';
     END IF;
     RETURN CASE WHEN v LIKE '-%' THEN -result ELSE result END;
 END $f$;
 
 CREATE OR REPLACE FUNCTION plumb.i256_text(v numeric) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$
-    SELECT plumb._plumb_int256_check(v, 'i256_text')::text
-$f$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN v::plumb._plumb_i256_text::numeric::text;
 
 CREATE OR REPLACE FUNCTION plumb.i256_hex(v numeric) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $f$
 DECLARE
-    rest numeric := abs(plumb._plumb_int256_check(v, 'i256_hex'));
+    rest numeric := abs(v::plumb._plumb_i256_hex);
     digits text := '';
 BEGIN
     WHILE rest <> 0 LOOP
@@ -88,55 +91,50 @@ BEGIN
 END $f$;
 
 CREATE OR REPLACE FUNCTION plumb.i256_to_real(v numeric) RETURNS double precision
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$
-    SELECT plumb._plumb_int256_check(v, 'i256_to_real')::double precision
-$f$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN v::plumb._plumb_i256_to_real::double precision;
 
 CREATE OR REPLACE FUNCTION plumb.i256_to_int(v numeric) RETURNS bigint
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$
-    SELECT CASE WHEN v > 9223372036854775807 OR v < -9223372036854775808
-        THEN plumb._plumb_fail('i256_to_int(): the number does not fit 64 bits', v, 0::bigint)
-        ELSE plumb._plumb_int256_check(v, 'i256_to_int')::bigint END
-$f$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN v::plumb._plumb_i256_to_int::bigint;
 
 -- ---- arithmetic ----
 
 CREATE OR REPLACE FUNCTION plumb.i256_neg(a numeric) RETURNS numeric
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$ SELECT plumb._plumb_int256_check(-a, 'i256_neg') $f$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (-a)::plumb._plumb_i256_neg;
 
 CREATE OR REPLACE FUNCTION plumb.i256_abs(a numeric) RETURNS numeric
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$ SELECT plumb._plumb_int256_check(abs(a), 'i256_abs') $f$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN abs(a)::plumb._plumb_i256_abs;
 
 CREATE OR REPLACE FUNCTION plumb.i256_add(a numeric, b numeric) RETURNS numeric
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$ SELECT plumb._plumb_int256_check(a + b, 'i256_add') $f$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (a + b)::plumb._plumb_i256_add;
 
 CREATE OR REPLACE FUNCTION plumb.i256_sub(a numeric, b numeric) RETURNS numeric
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$ SELECT plumb._plumb_int256_check(a - b, 'i256_sub') $f$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (a - b)::plumb._plumb_i256_sub;
 
 CREATE OR REPLACE FUNCTION plumb.i256_mul(a numeric, b numeric) RETURNS numeric
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$ SELECT plumb._plumb_int256_check(a * b, 'i256_mul') $f$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (a * b)::plumb._plumb_i256_mul;
 
 -- Toward zero; the remainder has the sign of a.
-CREATE OR REPLACE FUNCTION plumb.i256_div(a numeric, b numeric) RETURNS numeric
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$
-    SELECT CASE WHEN a IS NULL OR b IS NULL THEN NULL
-        WHEN b = 0 THEN plumb._plumb_fail('i256_div(): division by zero', a + b, 0::numeric)
-        WHEN scale(a) <> 0 OR scale(b) <> 0 THEN plumb._plumb_int256_check(a / b + 0.5, 'i256_div')
-        ELSE plumb._plumb_int256_check(div(a, b), 'i256_div') END
-$f$;
+CREATE OR REPLACE FUNCTION plumb.i256_div(a numeric, b numeric) RETURNS numeric -- of NULL and 0 it is NULL, too
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $f$
+BEGIN
+    IF b = 0 THEN
+        RAISE EXCEPTION USING ERRCODE = '22000', MESSAGE = 'i256_div(): division by zero';
+    END IF;
+    RETURN div(a::plumb._plumb_i256_div, b::plumb._plumb_i256_div);
+END $f$;
 
-CREATE OR REPLACE FUNCTION plumb.i256_mod(a numeric, b numeric) RETURNS numeric
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$
-    SELECT CASE WHEN a IS NULL OR b IS NULL THEN NULL
-        WHEN b = 0 THEN plumb._plumb_fail('i256_mod(): division by zero', a + b, 0::numeric)
-        ELSE plumb._plumb_int256_check(mod(a, b), 'i256_mod') END
-$f$;
+CREATE OR REPLACE FUNCTION plumb.i256_mod(a numeric, b numeric) RETURNS numeric -- of NULL and 0 it is NULL, too
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $f$
+BEGIN
+    IF b = 0 THEN
+        RAISE EXCEPTION USING ERRCODE = '22000', MESSAGE = 'i256_mod(): division by zero';
+    END IF;
+    RETURN mod(a::plumb._plumb_i256_mod, b::plumb._plumb_i256_mod);
+END $f$;
 
 DROP FUNCTION IF EXISTS plumb.i256_cmp(numeric, numeric); -- of version 1, which gave an integer
 CREATE FUNCTION plumb.i256_cmp(a numeric, b numeric) RETURNS bigint
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$
-    SELECT CASE WHEN a > b THEN 1::bigint WHEN a < b THEN -1 WHEN a = b THEN 0 END
-$f$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN sign(a - b)::bigint;
 
 -- ---- sums: exact on the way, checked at the end; NULL is skipped and no rows give 0 ----
 
@@ -144,7 +142,7 @@ CREATE OR REPLACE FUNCTION plumb._plumb_i256_sum_end(total numeric) RETURNS nume
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $f$
 BEGIN
     IF plumb._plumb_int256_is_wrong(total) THEN
-        RETURN plumb._plumb_fail('i256_sum(): the sum does not fit 256 bits', total, total);
+        RAISE EXCEPTION USING ERRCODE = '22000', MESSAGE = 'i256_sum(): the sum does not fit 256 bits';
     END IF;
     RETURN total;
 END $f$;
@@ -158,7 +156,7 @@ CREATE OR REPLACE FUNCTION plumb._plumb_isum_end(total numeric) RETURNS bigint
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $f$
 BEGIN
     IF total > 9223372036854775807 OR total < -9223372036854775808 THEN
-        RETURN plumb._plumb_fail('_plumb_isum(): the sum does not fit 64 bits', total, 0::bigint);
+        RAISE EXCEPTION USING ERRCODE = '22000', MESSAGE = '_plumb_isum(): the sum does not fit 64 bits';
     END IF;
     RETURN total::bigint;
 END $f$;
