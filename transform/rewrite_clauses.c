@@ -24,7 +24,7 @@ static const char *cast_function(struct str type) {
         {"int", "plumb._plumb_to_int"},   {"char", "plumb._plumb_to_text"},
         {"clob", "plumb._plumb_to_text"}, {"text", "plumb._plumb_to_text"},
         {"blob", "plumb._plumb_to_blob"}, {"real", "plumb._plumb_to_real"},
-        {"floa", "plumb._plumb_to_real"}, {"doub", "plumb._plumb_to_real"}};
+        {"floa", "plumb._plumb_to_real"}, {"double", "plumb._plumb_to_real"}};
     for (size_t i = 0; i < ARRAY_COUNT(rules); i++) {
         if (contains(type, rules[i][0])) {
             return rules[i][1];

@@ -9,7 +9,7 @@
  *                changed TRANSFORM COLUMN TYPE; on TRANSFORM TABLE SQL-in-hex
  *   Tsql         sql as PostgreSQL gets it
  *   Esql         SQLite runs sql, in memory and with our functions: a row a line, cells between tabs, each
- *                N (NULL), I12, R1.5, Thex or Bhex */
+ *                N (NULL), I12, R1.5, T or B and hexadecimal digits */
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
