@@ -243,26 +243,34 @@ static const char *quoted(struct rewrite *r, struct str word) {
     return text;
 }
 
-static enum err_code rewrite_name(struct rewrite *r, size_t at, size_t *offset, struct err *err) {
+static const char *in_quotes(struct rewrite *r, struct str name) {
+    return arena_printf(&r->arena, "\"%.*s\"", STR_FMT(name));
+}
+
+/* NULL: it may stay. */
+static const char *new_spelling(struct rewrite *r, size_t at, const struct spelling *s) {
     const struct sql_token *t = &r->pieces[at].t;
-    const struct spelling s = find_spelling(r->flow, t->text);
-    const char first = r->sql[t->offset];
+    const bool is_double = r->sql[t->offset] == '"';
+    if (!s->as_is && s->other != NULL && (t->is_quoted || !is_plain(str_of(s->other), false))) {
+        return in_quotes(r, str_of(s->other));
+    }
+    if (s->as_is && (t->is_quoted ? !is_double : !is_plain(t->text, false))) {
+        return in_quotes(r, t->text);
+    }
+    const bool is_odd = t->is_quoted && !s->as_is && (!is_double || !is_plain(t->text, false));
+    const bool is_word_there =
+        !t->is_quoted && piece_is_one_of(r, at, words_there, ARRAY_COUNT(words_there));
+    return is_odd || is_word_there ? quoted(r, t->text) : NULL;
+}
+
+static enum err_code rewrite_name(struct rewrite *r, size_t at, size_t *offset, struct err *err) {
+    const struct spelling s = find_spelling(r->flow, r->pieces[at].t.text);
     if (!s.as_is && s.ambiguous) {
         return rewrite_refuse(r, at, offset, err,
                               "is spelled in several ways in this flow, and names are told apart "
                               "by case there: write it as its table does");
     }
-    if (!s.as_is && s.other != NULL && (t->is_quoted || !is_plain(str_of(s.other), false))) {
-        piece_replace(r, at, arena_printf(&r->arena, "\"%s\"", s.other));
-    } else if (s.as_is && !t->is_quoted && !is_plain(t->text, false)) {
-        piece_replace(r, at, arena_printf(&r->arena, "\"%.*s\"", (int)t->text.len, t->text.ptr));
-    } else if (s.as_is && t->is_quoted && first != '"') {
-        piece_replace(r, at, arena_printf(&r->arena, "\"%.*s\"", (int)t->text.len, t->text.ptr));
-    } else if (!s.as_is && t->is_quoted && (first != '"' || !is_plain(t->text, false))) {
-        piece_replace(r, at, quoted(r, t->text));
-    } else if (!t->is_quoted && piece_is_one_of(r, at, words_there, ARRAY_COUNT(words_there))) {
-        piece_replace(r, at, quoted(r, t->text));
-    }
+    piece_replace(r, at, new_spelling(r, at, &s));
     return ERR_NONE;
 }
 
