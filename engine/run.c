@@ -478,19 +478,32 @@ static enum err_code run_share(struct run *r, struct err *err) {
     return code;
 }
 
+/* A server that is away comes back; who starts with it does not give up before it. */
+static bool waits_for_server(const struct run *r, enum err_code code) {
+    return code == ERR_UNAVAILABLE && !r->options.once && store_is_remote(r->flow);
+}
+
 enum err_code engine_run(const struct flow *flow, const struct run_options *options,
                          struct run_summary *summary, struct err *err) {
     struct run r;
     enum err_code code = ERR_NONE;
     *summary = (struct run_summary){.first_commit_us = -1};
     const int64_t started_us = clock_monotonic_us();
+    int64_t attempts = 0;
     for (bool again = true; again;) {
         const struct run_summary so_far = *summary;
+        err_clear(err);
         run_init(&r, flow, options, summary);
         *summary = so_far;
         r.started_us = started_us;
         code = run_share(&r, err);
         again = code == ERR_NONE && r.workers.changed && !run_should_stop(&r);
+        if (waits_for_server(&r, code)) {
+            log_error("store", err);
+            attempts = r.summary->turns > so_far.turns ? 1 : attempts + 1;
+            again = turn_may_retry(&r, attempts);
+            code = again ? ERR_NONE : code;
+        }
         if (code == ERR_NONE && !again) {
             code = run_verdict(&r, err);
         }

@@ -38,6 +38,10 @@ enum err_code store_open(const struct flow *flow, enum store_mode mode, struct s
                                  : driver->open(flow, mode, out, err);
 }
 
+bool store_is_remote(const struct flow *flow) {
+    return str_starts_with(str_of(flow->store), str_of(postgres_driver.scheme));
+}
+
 enum err_code store_exists(const struct flow *flow, bool *exists, struct err *err) {
     const struct store_driver *driver = NULL;
     *exists = false;

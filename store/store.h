@@ -43,6 +43,8 @@ MUST_CHECK enum err_code store_open(const struct flow *flow, enum store_mode mod
 void store_close(struct store *s);
 /* Aside: the table is the origin's. */
 bool store_table_is_elsewhere(const struct store *s, const struct flow_table *t);
+/* The flow's store is on a server, which may be away for a while. */
+bool store_is_remote(const struct flow *flow);
 /* Whether there is a store yet. */
 MUST_CHECK enum err_code store_exists(const struct flow *flow, bool *exists, struct err *err);
 /* The database file, or "" for a scratch store. */

@@ -53,7 +53,8 @@ static enum err_code begin(struct pg *pg, const char *how, struct err *err) {
         }
         buf_adds(&sql, ", plumb;");
     }
-    buf_addf(&sql, "SET LOCAL idle_in_transaction_session_timeout = %d;", PG_IDLE_MS);
+    buf_addf(&sql, "SET LOCAL idle_in_transaction_session_timeout = %d;",
+             fault_hurry ? PG_IDLE_MS / 30 : PG_IDLE_MS);
     /* Whoever gave up durability for this database did not mean what plumb acknowledges. */
     buf_adds(&sql, "SELECT set_config('synchronous_commit', 'on', true) WHERE "
                    "current_setting('synchronous_commit') = 'off'");
