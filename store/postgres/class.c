@@ -32,7 +32,8 @@ static const struct meaning meanings[] = {
     {"53200", ERR_LIMIT},
     {"53300", ERR_UNAVAILABLE}, /* too many connections */
     {"53", ERR_LIMIT},
-    {"54", ERR_LIMIT}, /* statement too complex, too many columns */
+    {"54000", ERR_INPUT}, /* a row too large for an index stays so */
+    {"54", ERR_LIMIT},    /* statement too complex, too many columns */
     /* A row: data, constraints, and what functions raise. */
     {"22", ERR_INPUT},
     {"23", ERR_INPUT},

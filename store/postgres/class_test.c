@@ -10,11 +10,12 @@ static void codes_have_classes(void **state) {
         {"40001", ERR_CONFLICT},    {"40P01", ERR_CONFLICT},    {"55P03", ERR_CONFLICT},
         {"08006", ERR_UNAVAILABLE}, {"08P01", ERR_UNAVAILABLE}, {"57P01", ERR_UNAVAILABLE},
         {"57P03", ERR_UNAVAILABLE}, {"57014", ERR_CANCELLED},   {"53100", ERR_LIMIT},
-        {"53300", ERR_UNAVAILABLE}, {"22003", ERR_INPUT},       {"23505", ERR_INPUT},
-        {"P0001", ERR_INPUT},       {"42P01", ERR_CONFIG},      {"28P01", ERR_CONFIG},
-        {"3D000", ERR_CONFIG},      {"25P02", ERR_INTERNAL},    {"25P03", ERR_UNAVAILABLE},
-        {"25006", ERR_UNAVAILABLE}, {"XX001", ERR_CORRUPT},     {"58030", ERR_UNAVAILABLE},
-        {"99999", ERR_INTERNAL},    {"", ERR_INTERNAL},
+        {"54000", ERR_INPUT},       {"54001", ERR_LIMIT},       {"53300", ERR_UNAVAILABLE},
+        {"22003", ERR_INPUT},       {"23505", ERR_INPUT},       {"P0001", ERR_INPUT},
+        {"42P01", ERR_CONFIG},      {"28P01", ERR_CONFIG},      {"3D000", ERR_CONFIG},
+        {"25P02", ERR_INTERNAL},    {"25P03", ERR_UNAVAILABLE}, {"25006", ERR_UNAVAILABLE},
+        {"XX001", ERR_CORRUPT},     {"58030", ERR_UNAVAILABLE}, {"99999", ERR_INTERNAL},
+        {"", ERR_INTERNAL},
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         if (pg_class_of(cases[i].sqlstate) != cases[i].code) {

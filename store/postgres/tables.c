@@ -202,13 +202,12 @@ static enum err_code table_exists(struct pg *pg, const struct flow_table *t, boo
 
 /* ---- comparing ---- */
 
+/* found: the column of the same name, or NULL. */
 static void tell(const struct table_column *declared, const struct table_column *found,
                  struct buf *out) {
     const char *semicolon = out->len > 0 ? "; " : "";
     if (found == NULL) {
         buf_addf(out, "%scolumn %s is new", semicolon, declared->name);
-    } else if (declared == NULL) {
-        buf_addf(out, "%scolumn %s goes", semicolon, found->name);
     } else if (strcmp(declared->type, found->type) != 0) {
         buf_addf(out, "%scolumn %s becomes %s, it is %s", semicolon, declared->name, declared->type,
                  found->type);
@@ -227,7 +226,7 @@ static void compare(const struct table_columns *declared, const struct table_col
     }
     for (size_t i = 0; i < found->count; i++) {
         if (column_find(declared, found->list[i].name) == NULL) {
-            tell(NULL, &found->list[i], out);
+            buf_addf(out, "%scolumn %s goes", out->len > 0 ? "; " : "", found->list[i].name);
         }
     }
 }
