@@ -15,7 +15,7 @@ struct function {
     const char *refused; /* why not */
 };
 
-#define NO_EQUAL "() has no equal there"
+#define NO_EQUAL "has no equal there"
 #define SAME     NULL, NULL
 
 /* What SQLite has and this does not name is refused; what SQLite has not did not get this far, but for
@@ -45,8 +45,8 @@ static const struct function functions[] = {
     {"exp", SAME},
     {"first_value", SAME},
     {"floor", "plumb.floor", NULL},
-    {"format", NULL, "() has no equal there: put texts together with ||"},
-    {"glob", NULL, "() as a function has no equal there: write a GLOB b"},
+    {"format", NULL, "has no equal there: put texts together with ||"},
+    {"glob", NULL, "as a function has no equal there: write a GLOB b"},
     {"hex", "plumb.hex", NULL},
     {"ifnull", "plumb.ifnull", NULL},
     {"iif", "plumb.iif", NULL},
@@ -66,23 +66,23 @@ static const struct function functions[] = {
     {"json_tree", NULL, NO_EQUAL},
     {"json_type", "plumb.json_type", NULL},
     {"json_valid", "plumb.json_valid", NULL},
-    {"julianday", NULL, "() has no equal there: times are integers here, microseconds since 1970"},
+    {"julianday", NULL, "has no equal there: times are integers here, microseconds since 1970"},
     {"lag", SAME},
     {"last_value", SAME},
     {"lead", SAME},
     {"length", "plumb.length", NULL},
-    {"like", NULL, "() as a function has no equal there: write a LIKE b"},
+    {"like", NULL, "as a function has no equal there: write a LIKE b"},
     {"likelihood", NULL, NO_EQUAL},
     {"likely", "plumb.likely", NULL},
     {"ln", SAME},
-    {"log", NULL, "() means other things there: write log10() or ln()"},
+    {"log", NULL, "means other things there: write log10() or ln()"},
     {"log10", SAME},
-    {"log2", NULL, "() has no equal there: write ln(x) / ln(2.0)"},
+    {"log2", NULL, "has no equal there: write ln(x) / ln(2.0)"},
     {"lower", "plumb.lower", NULL},
     {"ltrim", SAME},
     {"max", SAME},
     {"min", SAME},
-    {"mod", NULL, "() has no equal there: write a % b of integers"},
+    {"mod", NULL, "has no equal there: write a % b of integers"},
     {"nth_value", SAME},
     {"ntile", SAME},
     {"nullif", SAME},
@@ -90,7 +90,7 @@ static const struct function functions[] = {
     {"pi", SAME},
     {"pow", SAME},
     {"power", SAME},
-    {"printf", NULL, "() has no equal there: put texts together with ||"},
+    {"printf", NULL, "has no equal there: put texts together with ||"},
     {"quote", NULL, NO_EQUAL},
     {"radians", SAME},
     {"rank", SAME},

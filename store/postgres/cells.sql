@@ -189,11 +189,22 @@ BEGIN
     END IF;
     RETURN v;
 END $f$;
-CREATE OR REPLACE FUNCTION plumb._plumb_int256(v anyelement, name text) RETURNS numeric
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $f$ SELECT plumb._plumb_wrong(CASE WHEN v IS NOT NULL THEN 0::numeric END, 'column ''' || name || ''' is an int256: make one with i256(...)') $f$;
-CREATE OR REPLACE FUNCTION plumb._plumb_int256(v text, name text) RETURNS numeric
+DROP FUNCTION IF EXISTS plumb._plumb_int256(anyelement, text); -- of version 2, which a bigint did not get past
+CREATE OR REPLACE FUNCTION plumb._plumb_no_int256(is_there boolean, name text) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN plumb._plumb_wrong(CASE WHEN v IS NOT NULL THEN 0::numeric END, 'column ''' || name || ''' is an int256: make one with i256(...)');
+RETURN plumb._plumb_wrong(CASE WHEN is_there THEN 0::numeric END, 'column ''' || name || ''' is an int256: make one with i256(...)');
+CREATE OR REPLACE FUNCTION plumb._plumb_int256(v text, name text) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN plumb._plumb_no_int256(v IS NOT NULL, name);
+CREATE OR REPLACE FUNCTION plumb._plumb_int256(v bytea, name text) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN plumb._plumb_no_int256(v IS NOT NULL, name);
+CREATE OR REPLACE FUNCTION plumb._plumb_int256(v bigint, name text) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN plumb._plumb_no_int256(v IS NOT NULL, name);
+CREATE OR REPLACE FUNCTION plumb._plumb_int256(v integer, name text) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN plumb._plumb_no_int256(v IS NOT NULL, name);
+CREATE OR REPLACE FUNCTION plumb._plumb_int256(v double precision, name text) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN plumb._plumb_no_int256(v IS NOT NULL, name);
+CREATE OR REPLACE FUNCTION plumb._plumb_int256(v boolean, name text) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN plumb._plumb_no_int256(v IS NOT NULL, name);
 
 -- PostgreSQL takes no text that is not of its encoding.
 CREATE OR REPLACE FUNCTION plumb._plumb_text(v text, name text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN v;

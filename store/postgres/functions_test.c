@@ -312,7 +312,7 @@ static void installing_again_is_harmless_and_a_newer_version_stays(void **state)
     pg = begun(state);
     assert_gives(pg, "obj_description('plumb._plumb_version()'::regprocedure, 'pg_proc')", "999");
     pg_rollback(pg);
-    test_execute(pg, "COMMENT ON FUNCTION plumb._plumb_version() IS '2'");
+    test_execute(pg, "COMMENT ON FUNCTION plumb._plumb_version() IS '3'");
 }
 
 int main(void) {

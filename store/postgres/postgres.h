@@ -138,7 +138,7 @@ MUST_CHECK enum err_code pg_copy_out(struct pg *pg, const char *sql, const struc
                                      pg_row_fn *row, void *context, struct err *err);
 
 /* ---- the functions a flow's SQL has in both stores ---- */
-#define PG_FUNCTIONS_VERSION 2 /* raised with every change of the .sql files */
+#define PG_FUNCTIONS_VERSION 3 /* raised with every change of the .sql files */
 /* Makes or renews the schema `plumb` where it is missing or older; several may do so at once. Not
  * within a transaction. CONFIG when this user may not and somebody has to. */
 MUST_CHECK enum err_code pg_functions_install(struct pg *pg, struct err *err);

@@ -1,9 +1,10 @@
 """A flow's SQL gives the same rows in SQLite and in PostgreSQL: that of the shipped flows, of a table of cases, and random one."""
 import contextlib
+import json
 import random
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, rows_of
 from postgres import expressions
 from postgres.dialect import BigInt, Both, Failed, install, same_rows
 from postgres.server import connect
@@ -219,3 +220,72 @@ def test_random_selects_give_equal_rows(both, rows_of_r):
         assert ok or is_overflow(right) or is_unreached(left, right), differing(both, sql, left, right)
         rows += not isinstance(left, Failed) and len(left)
     assert rows > 500, "hardly any of them gave a row"
+
+
+# ---- cells, and the whole way ----
+
+CELLS = [("_plumb_int", "true", 1), ("_plumb_int", "3::float8", 3), ("_plumb_int", "' -12.0 '::text", -12), ("_plumb_int", "12::numeric", 12), ("_plumb_int", "NULL::bytea", None),
+         ("_plumb_int", "1.5::float8", "cannot store REAL value in INTEGER column c"), ("_plumb_int", "'x'::text", "cannot store TEXT value in INTEGER column c"),
+         ("_plumb_int", "'1e30'::text", "cannot store REAL value in INTEGER column c"), ("_plumb_int", "''::bytea", "cannot store BLOB value in INTEGER column c"),
+         ("_plumb_int", "9223372036854775808::numeric", "beyond 64 bits"), ("_plumb_int", "1.5::numeric", "with a fraction"), ("_plumb_int", "9223372036854775807::bigint", 2**63 - 1),
+         ("_plumb_float", "5::bigint", 5.0), ("_plumb_float", "false", 0.0), ("_plumb_float", "'1e2'::text", 100.0), ("_plumb_float", "'e'::text", "cannot store TEXT value in REAL column c"),
+         ("_plumb_float", "1::numeric", "cannot store BLOB value in REAL column c"), ("_plumb_bool", "1::float8", True), ("_plumb_bool", "'0'::text", False), ("_plumb_bool", "2::bigint", "column 'c' is a bool"),
+         ("_plumb_text", "5::bigint", "5"), ("_plumb_text", "0.5::float8", "0.5"), ("_plumb_text", "true", "1"), ("_plumb_text", "''::bytea", "cannot store BLOB value in TEXT column c"),
+         ("_plumb_bytes", "''::bytea", b""), ("_plumb_bytes", "''::text", "cannot store TEXT value in BLOB column c"), ("_plumb_bytes", "1::bigint", "cannot store INTEGER value in BLOB column c"),
+         ("_plumb_int256", "5::numeric", BigInt(5)), ("_plumb_int256", "5::bigint", "column 'c' is an int256"), ("_plumb_int256", "0.5::numeric", "column 'c' is an int256"), ("_plumb_int256", "NULL", None)]
+
+
+@pytest.mark.parametrize("function, value, expected", CELLS)
+def test_cells_take_what_a_column_of_sqlite_takes(both, function, value, expected):
+    answer = both.postgres(f"SELECT {function}({value}, 'c')", translated=False)
+    if isinstance(answer, Failed):
+        assert isinstance(expected, str) and expected in str(answer)
+    else:
+        assert answer == [(expected,)] and type(answer[0][0]) is type(expected)
+
+
+FLOW = """\
+flow: odd
+store: {store}
+sources:
+  s: {{type: file, path: "*.jsonl", format: jsonl, columns: {{id: int64, userName: text, n: int64, f: float64, doc: json}}}}
+tables:
+  t: {{key: [id], columns: {{id: int64, name: text, half: int64, rate: float64, is_a: bool, positive: int64, qty: int64, Day: text}}}}
+  days: {{key: [Day], columns: {{Day: text, rows: int64, positives: int64}}}}
+transforms:
+  t:
+    from: s
+    into: t
+    sql: |
+      SELECT id, lower(username) AS name, n / (id % 3) AS half, round(f * 1.15, 1) AS rate, userName LIKE 'a%' AS is_a, n > 0 AS positive, -- not 0
+             CAST(doc ->> '$.qty' AS INTEGER) + 1000000 * 3000 AS qty, date(n * 86400, 'unixepoch') AS Day
+      FROM batch WHERE username IS NOT 'skip'
+  days: {{from: t, into: days, sum: "SELECT day, 1 AS rows, positive AS positives FROM change WHERE day IS NOT NULL"}}
+"""
+RECORDS = [{"id": i, "userName": name, "n": n, "f": f, "doc": {"qty": qty}}
+           for i, (name, n, f, qty) in enumerate([("Anna", 7, 1.5, "12abc"), ("skip", 1, 1.0, 1), ("\u00dcnal", -9, 0.35, 5), (None, 0, 2.675, None), ("aB", 365, -1.0, 2.9), ("b", 7, 1e10, "x")])]
+
+
+def test_a_flow_gives_equal_tables_with_either_store(plumb, postgres, database, psql, tmp_path):
+    for name, store in (("here", "sqlite:t.db"), ("there", postgres.url(database))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "r.jsonl").write_text("".join(json.dumps(record) + "\n" for record in RECORDS))
+        (tmp_path / name / "flow.yaml").write_text(FLOW.format(store=store))
+        plumb.ok("run", "--once", tmp_path / name)
+    for table in ("t", "days"):
+        here = rows_of(tmp_path / "here" / "t.db", f"SELECT * FROM {table} ORDER BY 1")
+        assert len(here) > 2 and here == psql(f"SELECT * FROM odd.{table} ORDER BY 1"), table
+
+
+@pytest.mark.parametrize("sql, word", [("SELECT id, printf('%d', n) AS name FROM batch", "printf"),
+                                       ("SELECT id, username AS name FROM batch WHERE username = 'A' COLLATE NOCASE", "COLLATE")])
+def test_check_refuses_what_has_no_equal_without_a_server(plumb, tmp_path, sql, word):
+    flow = FLOW.split("transforms:")[0].format(store="postgres://nobody@127.0.0.1:1/none") + f"transforms:\n  t:\n    from: s\n    into: t\n    sql: {sql}\n"
+    columns = "id: int64, name: text"
+    flow = flow.replace(flow[flow.index("  t: {"):flow.index("transforms:")], f"  t: {{key: [id], columns: {{{columns}}}}}\n")
+    (tmp_path / "flow.yaml").write_text(flow)
+    result = plumb.run("check", tmp_path)
+    place = f"flow.yaml:11:{len('    sql: ') + 1 + sql.index(word)}: on PostgreSQL '{word}' has no equal there: "
+    assert result.code == 78 and place in result.stderr
+    (tmp_path / "flow.yaml").write_text(flow.replace("postgres://nobody@127.0.0.1:1/none", "sqlite:t.db"))
+    assert "PostgreSQL" not in plumb.run("check", tmp_path).stderr
