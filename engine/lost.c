@@ -1,5 +1,6 @@
 /* A replay without batches whose raw records are gone: they are passed by, with a ledger line that
- * says their rows were left out, so that everything still adds up. */
+ * says their rows were left out, so that everything still adds up. What such a batch took back of others
+ * is taken back all the same; what others take back of it was never there (take_back.c). */
 #include "engine/run_state.h"
 
 /* Decoded rows of the batch that the map would be given. */
@@ -25,20 +26,44 @@ static enum err_code rows_of(struct run *r, const struct flow_transform *t, int6
     return code;
 }
 
-/* Whether its raw records are gone: what cannot be read may be wrong in other ways. */
-static enum err_code is_gone(struct run *r, int64_t batch, bool *out, struct err *err) {
+/* What the store says of it; rows that are in no batch at hand. */
+static enum err_code describe(struct run *r, struct store_batch *batch, struct err *err) {
+    struct store_statement *st = NULL;
+    enum err_code code = store_prepare(
+        r->store, "SELECT first_record, records, taken_back FROM _plumb_batches WHERE id = ?1", &st,
+        err);
+    bool found = false;
+    if (code == ERR_NONE) {
+        store_bind_i64(st, 1, batch->id);
+        code = store_step(st, &found, err);
+    }
+    if (code == ERR_NONE && found) {
+        batch->first_record = store_column_i64(st, 0);
+        batch->count = store_column_i64(st, 1);
+        batch->taken_back = store_column_i64(st, 2);
+    }
+    store_statement_free(st);
+    return code;
+}
+
+enum err_code lost_is_gone(struct run *r, int64_t partition, int64_t seq, bool *out,
+                           struct err *err) {
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     int64_t one = 0;
     bool kept = false;
-    buf_addf(&sql, "SELECT 1 FROM _plumb_frames WHERE batch = %lld", (long long)batch);
+    buf_addf(&sql,
+             "SELECT 1 FROM _plumb_batches b JOIN _plumb_frames f ON f.batch = b.id WHERE "
+             "b.partition = %lld AND b.seq = %lld",
+             (long long)partition, (long long)seq);
     enum err_code code = store_get_i64(r->store, buf_c(&sql), &one, &kept, err);
     *out = !kept;
     return code;
 }
 
-static enum err_code pass_by(struct run *r, size_t index, const struct store_batch *batch,
+static enum err_code pass_by(struct run *r, size_t index, const struct turn_input *in,
                              struct err *err) {
     const struct flow_transform *t = &r->flow->transforms[index];
+    const struct store_batch *batch = in->batch;
     int64_t mark = 0;
     enum err_code code = store_mark_get(r->store, t->name, batch->partition, &mark, err);
     if (code != ERR_NONE || mark != batch->seq - 1) {
@@ -47,6 +72,9 @@ static enum err_code pass_by(struct run *r, size_t index, const struct store_bat
     struct ledger_line line = {.rows_in = 0};
     code = rows_of(r, t, batch->id, &line.rows_in, err);
     line.filtered = line.rows_in;
+    if (code == ERR_NONE && batch->taken_back > 0) { /* what it took back is gone all the same */
+        code = turn_take_back(r, index, in, &line.taken_back, err);
+    }
     if (code == ERR_NONE) {
         code = store_ledger_add(r->store, batch->id, t->name, &line, err);
     }
@@ -62,8 +90,10 @@ enum err_code lost_pass_by(struct run *r, const struct flow_source *source,
                            const struct store_batch *batch, struct err *err) {
     const struct err why = *err;
     bool gone = false;
+    struct store_batch info = *batch;
+    const struct turn_input in = {.source = source, .batch = &info};
     err_clear(err);
-    enum err_code code = is_gone(r, batch->id, &gone, err);
+    enum err_code code = lost_is_gone(r, batch->partition, batch->seq, &gone, err);
     if (code == ERR_NONE && !gone) {
         *err = why;
         return why.code;
@@ -71,10 +101,16 @@ enum err_code lost_pass_by(struct run *r, const struct flow_source *source,
     if (code == ERR_NONE) {
         code = store_aside_keep_rejects(r->store, batch->id, err);
     }
+    if (code == ERR_NONE) {
+        code = describe(r, &info, err);
+    }
+    if (code == ERR_NONE && info.taken_back > 0) {
+        code = turn_take_rejects_back(r, &in, err);
+    }
     for (size_t i = 0; code == ERR_NONE && i < r->flow->transform_count; i++) {
         const struct flow_transform *t = &r->flow->transforms[i];
         if (t->kind == TRANSFORM_MAP && t->source == source) {
-            code = pass_by(r, i, batch, err);
+            code = pass_by(r, i, &in, err);
         }
     }
     r->summary->lost_batches += code == ERR_NONE;

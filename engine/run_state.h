@@ -148,6 +148,9 @@ void limits_explain(const struct flow *flow, const struct flow_source *source,
 struct package *limits_next_package(struct run *r, int64_t wait_us);
 
 /* ---- lost.c ---- */
+/* Whether its raw records are gone: what cannot be read may be wrong in other ways. */
+MUST_CHECK enum err_code lost_is_gone(struct run *r, int64_t partition, int64_t seq, bool *out,
+                                      struct err *err);
 /* In a replay that may lose rows, of a batch that could not be read, with why in err: when its raw
  * records are gone, every map that waits for it passes it by. Any other error stays. */
 MUST_CHECK enum err_code lost_pass_by(struct run *r, const struct flow_source *source,

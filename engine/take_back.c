@@ -32,38 +32,14 @@ static enum err_code load(struct run *r, const struct turn_input *in, int64_t se
     return code;
 }
 
-enum err_code turn_take_back(struct run *r, size_t index, const struct turn_input *in,
-                             int64_t *deleted, struct err *err) {
-    const size_t stream = r->flow->transforms[index].stream->index;
-    struct store_live live = {.seq = in->batch->seq};
-    int64_t high = INT64_MAX;
-    bool found = false;
-    *deleted = 0;
-    for (;;) {
-        enum err_code code = store_live_before(r->store, in->batch->partition, live.seq,
-                                               in->batch->first_record, high, &live, &found, err);
-        if (code != ERR_NONE || !found) {
-            return code;
-        }
-        high = live.low;
-        code = load(r, in, live.seq, err);
-        if (code != ERR_NONE) {
-            return err_wrap(err, "records to take back");
-        }
-        const struct store_batch *batch = &r->undo.info;
-        const struct map_input map = {&r->undo.decoded.streams[stream], batch->id, batch->partition,
-                                      batch->first_record};
-        int64_t rows = 0;
-        code = map_take_back(r->plan, index, &map, live.low - batch->first_record,
-                             live.high - batch->first_record, &rows, err);
-        if (code != ERR_NONE) {
-            return code;
-        }
-        *deleted += rows;
-    }
-}
+/* Of one earlier batch: those of its records that are to go. */
+typedef enum err_code (*take_back_part)(struct run *r, const struct turn_input *in,
+                                        const struct store_live *live, void *context,
+                                        struct err *err);
 
-enum err_code turn_take_rejects_back(struct run *r, const struct turn_input *in, struct err *err) {
+/* Every earlier batch with records that the batch takes back, newest first. */
+static enum err_code each_part(struct run *r, const struct turn_input *in, take_back_part take,
+                               void *context, struct err *err) {
     struct store_live live = {.seq = in->batch->seq};
     int64_t high = INT64_MAX;
     for (;;) {
@@ -74,11 +50,60 @@ enum err_code turn_take_rejects_back(struct run *r, const struct turn_input *in,
             return code;
         }
         high = live.low;
-        code = store_rejects_take_back(r->store, in->batch->partition, &live, in->batch->id, err);
+        code = take(r, in, &live, context, err);
         if (code != ERR_NONE) {
             return code;
         }
     }
+}
+
+struct rows_back {
+    size_t index; /* of the map */
+    int64_t deleted;
+};
+
+static enum err_code take_rows(struct run *r, const struct turn_input *in,
+                               const struct store_live *live, void *context, struct err *err) {
+    struct rows_back *rows = context;
+    const size_t stream = r->flow->transforms[rows->index].stream->index;
+    bool gone = false;
+    enum err_code code = ERR_NONE;
+    if (r->options.lose) { /* it was passed by: its rows are not there */
+        code = lost_is_gone(r, in->batch->partition, live->seq, &gone, err);
+    }
+    if (code != ERR_NONE || gone) {
+        return code;
+    }
+    code = load(r, in, live->seq, err);
+    if (code != ERR_NONE) {
+        return err_wrap(err, "records to take back");
+    }
+    const struct store_batch *batch = &r->undo.info;
+    const struct map_input map = {&r->undo.decoded.streams[stream], batch->id, batch->partition,
+                                  batch->first_record};
+    int64_t deleted = 0;
+    code = map_take_back(r->plan, rows->index, &map, live->low - batch->first_record,
+                         live->high - batch->first_record, &deleted, err);
+    rows->deleted += deleted;
+    return code;
+}
+
+enum err_code turn_take_back(struct run *r, size_t index, const struct turn_input *in,
+                             int64_t *deleted, struct err *err) {
+    struct rows_back rows = {.index = index};
+    const enum err_code code = each_part(r, in, take_rows, &rows, err);
+    *deleted = rows.deleted;
+    return code;
+}
+
+static enum err_code take_rejects(struct run *r, const struct turn_input *in,
+                                  const struct store_live *live, void *context, struct err *err) {
+    (void)context;
+    return store_rejects_take_back(r->store, in->batch->partition, live, in->batch->id, err);
+}
+
+enum err_code turn_take_rejects_back(struct run *r, const struct turn_input *in, struct err *err) {
+    return each_part(r, in, take_rejects, NULL, err);
 }
 
 void undo_init(struct undo *u) {

@@ -372,6 +372,128 @@ static void test_a_rewound_source_tells_the_rest_again(void **state) {
     }
 }
 
+static void change(const struct place *p, const char *sql) {
+    sqlite3 *db = NULL;
+    char *path = mem_printf("%s/t.db", p->directory);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK) {
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    }
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    mem_free(path);
+}
+
+/* What is left of a story without the records of some batches, counted by the test itself. */
+struct remains {
+    int64_t a, a_sum, log, log_sum, decoding_rejects, b_rejects;
+};
+
+static bool is_lost(const struct story *s, size_t text, const bool *lost) {
+    for (size_t i = 0; i < s->batch_count; i++) {
+        if (text >= s->batches[i].first && text < s->batches[i].first + s->batches[i].count) {
+            return lost[i];
+        }
+    }
+    fail_msg("a record of no batch");
+    return false;
+}
+
+/* Rejects of decoding stay, those of maps go with the rows. */
+static struct remains remains_of(const struct story *s, const struct truth *t, const bool *lost) {
+    struct remains out = {.a = 0};
+    for (size_t i = 0; i < t->count; i++) {
+        char stream = '\0';
+        long long n = 0;
+        long long k = 0;
+        long long v = 0;
+        const char *text = s->texts[t->left[i]];
+        if (sscanf(text, "%c %lld %lld %lld", &stream, &n, &k, &v) != 4) {
+            out.decoding_rejects++;
+        } else if (!is_lost(s, t->left[i], lost) && stream == 'b') {
+            out.b_rejects += v % 10 == 3;
+        } else if (!is_lost(s, t->left[i], lost)) {
+            out.log++;
+            out.log_sum += v * ((int64_t)i + 1);
+            out.a += v % 7 != 0;
+            out.a_sum += v % 7 != 0 ? v * (n + 1) * (k + 1) : 0;
+        }
+    }
+    return out;
+}
+
+static void assert_remains(const struct place *p, const struct remains *want, uint64_t at_seed) {
+    const struct remains got = {
+        ask(p, "SELECT count(*) FROM a"),
+        ask(p, "SELECT coalesce(sum(v * (n + 1) * (i + 1)), 0) FROM a"),
+        ask(p, "SELECT count(*) FROM log"),
+        ask(p, "SELECT coalesce(sum(v * (_record + 1)), 0) FROM log"),
+        ask(p, "SELECT count(*) FROM _plumb_rejects WHERE taken_back_by IS NULL AND transform = "
+               "''"),
+        ask(p, "SELECT count(*) FROM _plumb_rejects WHERE taken_back_by IS NULL AND transform = "
+               "'b'")};
+    if (memcmp(&got, want, sizeof got) != 0) {
+        fail_msg("seed %llu: a %lld (%lld), log %lld (%lld), rejects %lld and %lld instead of a "
+                 "%lld (%lld), log %lld (%lld), rejects %lld and %lld",
+                 (unsigned long long)at_seed, (long long)got.a, (long long)got.a_sum,
+                 (long long)got.log, (long long)got.log_sum, (long long)got.decoding_rejects,
+                 (long long)got.b_rejects, (long long)want->a, (long long)want->a_sum,
+                 (long long)want->log, (long long)want->log_sum, (long long)want->decoding_rejects,
+                 (long long)want->b_rejects);
+    }
+}
+
+/* Raw records go; those who take back theirs stay, and the other way round. */
+static void lose_some(struct place *p, const struct story *s, bool *lost) {
+    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
+    int64_t id = 0;
+    for (size_t i = 0; i < s->batch_count; i++) {
+        const bool is_staged = s->batches[i].count > 0 || s->batches[i].takes_back;
+        lost[i] = below(3) == 0;
+        /* Taking back what is not there stages nothing. */
+        AUTO_BUF find = BUF_INIT(BUF_TEXT_MAX);
+        buf_addf(&find,
+                 "SELECT coalesce(min(id), 0) FROM _plumb_batches WHERE id > %lld AND cursor LIKE "
+                 "'{\"at\": %zu,%%'",
+                 (long long)id, i + 1);
+        const int64_t found = is_staged ? ask(p, buf_c(&find)) : 0;
+        if (found > 0) {
+            id = found;
+        }
+        if (found > 0 && lost[i]) {
+            buf_addf(&sql, "DELETE FROM _plumb_frames WHERE batch = %lld;", (long long)found);
+        }
+    }
+    buf_adds(&sql, "SELECT 1;");
+    change(p, buf_c(&sql));
+}
+
+static void test_what_is_lost_is_lost_alone_however_it_was_taken_back(void **state) {
+    (void)state;
+    for (uint64_t i = 1; i <= 40; i++) {
+        seed = i * 0x9FB21C651E98DF25u;
+        invent(&told, &truth, 20, 6);
+        bool lost[STORY_BATCHES_MAX] = {false};
+        struct place p = {.flow = NULL};
+        open_place(&p);
+        run_until(&p, &told, told.batch_count, false);
+        struct remains want = remains_of(&told, &truth, lost);
+        assert_remains(&p, &want, i);
+        lose_some(&p, &told, lost);
+        want = remains_of(&told, &truth, lost);
+        struct run_summary summary;
+        struct err err = ERR_INIT;
+        struct swap_report report = {.count = 0};
+        const struct run_options options = {.once = true, .lose = true};
+        if (engine_replay(p.flow, NULL, 0, &options, &summary, &report, &err) != ERR_NONE) {
+            fail_msg("seed %llu: %s", (unsigned long long)i, err.message);
+        }
+        swap_report_release(&report);
+        assert_remains(&p, &want, i);
+        assert_accounts(&p);
+        close_place(&p);
+    }
+}
+
 static void test_what_is_settled_cannot_be_taken_back(void **state) {
     (void)state;
     told = (struct story){.text_count = 3, .batch_count = 2};
@@ -451,6 +573,7 @@ int main(void) {
         cmocka_unit_test(test_a_map_that_comes_later_catches_up_through_the_forks),
         cmocka_unit_test(test_any_store_fault_on_the_way_changes_nothing),
         cmocka_unit_test(test_a_rewound_source_tells_the_rest_again),
+        cmocka_unit_test(test_what_is_lost_is_lost_alone_however_it_was_taken_back),
         cmocka_unit_test(test_what_is_settled_cannot_be_taken_back),
         cmocka_unit_test(test_maps_must_keep_to_what_names_a_record),
     };
