@@ -86,6 +86,8 @@ struct found {
     int64_t partition, seq, pos, record, offset;
     char *source, *partition_name, *transform, *reason, *column, *message, *version;
     int64_t created_us;
+    int64_t discarded_us; /* 0: it was not */
+    char *discarded_by, *because;
 };
 
 static void found_release(struct found *f) {
@@ -96,6 +98,8 @@ static void found_release(struct found *f) {
     mem_free(f->column);
     mem_free(f->message);
     mem_free(f->version);
+    mem_free(f->discarded_by);
+    mem_free(f->because);
 }
 
 static char *text_of(struct store_statement *st, int column) {
@@ -112,7 +116,8 @@ static enum err_code find(struct store *s, int64_t id, struct found *f, struct e
         s,
         "SELECT b.partition, b.seq, r.pos, b.first_record + r.pos, coalesce(r.byte_offset, -1), "
         "p.source, p.name, r.transform, r.reason, r.column_name, r.message, r.version, "
-        "r.created_us FROM _plumb_rejects r JOIN _plumb_batches b ON b.id = r.batch JOIN "
+        "r.created_us, coalesce(r.discarded_us, 0), r.discarded_by, r.discarded_because FROM "
+        "_plumb_rejects r JOIN _plumb_batches b ON b.id = r.batch JOIN "
         "_plumb_partitions p ON p.id = b.partition WHERE r.id = ?1",
         &st, err);
     if (code != ERR_NONE) {
@@ -134,7 +139,10 @@ static enum err_code find(struct store *s, int64_t id, struct found *f, struct e
                             .column = text_of(st, 9),
                             .message = text_of(st, 10),
                             .version = text_of(st, 11),
-                            .created_us = store_column_i64(st, 12)};
+                            .created_us = store_column_i64(st, 12),
+                            .discarded_us = store_column_i64(st, 13),
+                            .discarded_by = text_of(st, 14),
+                            .because = text_of(st, 15)};
     }
     store_statement_free(st);
     if (code == ERR_NONE && !exists) {
@@ -176,6 +184,12 @@ static int print_text(const struct found *f, int64_t id, const struct batch *b) 
     line(&o, "at", when);
     line(&o, "flow", f->version);
     line(&o, "message", f->message);
+    if (f->discarded_us > 0) {
+        clock_format_us(f->discarded_us, when);
+        line(&o, "discarded", when);
+        line(&o, "by", f->discarded_by);
+        line(&o, "because", f->because);
+    }
     char *header = mem_strndup(batch_meta(b).ptr, batch_meta(b).len); /* of CSV: its first line */
     line(&o, "header", header);
     mem_free(header);
@@ -223,6 +237,12 @@ static int print_json(const struct found *f, int64_t id, struct record record) {
     json_kv_c(w, "message", f->message);
     json_kv_c(w, "version", f->version);
     json_kv_c(w, "at", when);
+    if (f->discarded_us > 0) {
+        clock_format_us(f->discarded_us, when);
+    }
+    json_text(w, "discarded_at", f->discarded_us > 0 ? when : NULL);
+    json_text(w, "discarded_by", f->discarded_by);
+    json_text(w, "discarded_because", f->because);
     json_kv_bool(w, "whole", record.kind != RECORD_TOO_LARGE);
     json_kv_str(w, "raw", record.bytes);
     json_end_object(w);

@@ -56,18 +56,23 @@ static void range_table_init(struct range_table *r, struct store *s,
     buf_init(&r->batch, BUF_TEXT_MAX);
     table_difference_keys(t->into, "m", "a", &r->keys);
     add_batch(&r->batch, t->into, "a");
-    add_batch(&r->made, t->into, "m");
-    buf_adds(&r->made, t->into->key_auto ? " IS NOT NULL" : " IN " OF_RANGE);
+    if (t->into->key_auto) {
+        add_batch(&r->made, t->into, "m");
+        buf_adds(&r->made, " IS NOT NULL");
+    } else { /* a row that a hand wrote knows no batch: nothing made it, and anything comes later */
+        buf_adds(&r->made, "coalesce(m.\"_batch\" IN " OF_RANGE ", 0)");
+    }
     if (t->into->key_auto) {
         buf_adds(&r->keeps, "1 = 0"); /* each row is its record's own */
     } else if (t->latest_by_count == 0) {
-        buf_addf(&r->keeps, "(NOT (%s) AND m.\"_batch\" > a.\"_batch\")", buf_c(&r->made));
+        buf_addf(&r->keeps, "(NOT (%s) AND coalesce(m.\"_batch\", 0) > a.\"_batch\")",
+                 buf_c(&r->made));
     } else {
         buf_addf(&r->keeps, "(NOT (%s) AND (", buf_c(&r->made));
         add_older(&r->keeps, t, "a", "m");
         buf_adds(&r->keeps, " OR (NOT ");
         add_older(&r->keeps, t, "m", "a");
-        buf_adds(&r->keeps, " AND m.\"_batch\" > a.\"_batch\")))");
+        buf_adds(&r->keeps, " AND coalesce(m.\"_batch\", 0) > a.\"_batch\")))");
     }
 }
 

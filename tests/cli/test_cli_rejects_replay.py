@@ -159,6 +159,11 @@ def test_discarded_rejects_are_kept_and_not_open(plumb, place):
     assert again.code == 1 and f"no open reject {one}" in again.stderr
     user = pwd.getpwuid(os.geteuid()).pw_name
     assert rows_of(place / "r.db", "SELECT id, discarded_because, discarded_by FROM _plumb_rejects WHERE discarded_us > 0") == [(one, "a test order", user)]
+    shown = json.loads(plumb.ok("rejects", "show", place, one, "--json").stdout)
+    assert (shown["discarded_by"], shown["discarded_because"]) == (user, "a test order") and shown["discarded_at"].endswith("Z")
+    assert re.search(rf"discarded +2\d+-.*\n  by +{user}\n  because +a test order\n", plumb.ok("rejects", "show", place, one).stdout)
+    open_one = json.loads(plumb.ok("rejects", "show", place, rows[1]["id"], "--json").stdout)
+    assert (open_one["discarded_at"], open_one["discarded_by"], open_one["discarded_because"]) == (None, None, None)
     before = sum(r["rows"] for r in json.loads(plumb.ok("status", place, "--json").stdout)["rejects"])
     assert before == sum(rejects(place).values()) - 1
     assert plumb.run("audit", place).code == 0

@@ -174,6 +174,17 @@ def test_what_a_hand_changed_in_rows_of_the_range_is_undone(plumb, place):
     sound(plumb, place)  # the ledger, too
 
 
+def test_a_row_that_a_hand_put_in_the_place_of_one_of_the_range_is_undone(plumb, place):
+    """It knows no batch."""
+    key, customer = rows_of(place / "r.db", "SELECT id, customer FROM orders WHERE _batch = 6 ORDER BY id LIMIT 1")[0]
+    by_hand(place, f"DELETE FROM orders WHERE id = {key}; INSERT INTO orders(id, customer, cents, at) VALUES ({key}, '{customer}', 1, 1);"
+                   "DELETE FROM newest WHERE customer = 'c1'; INSERT INTO newest(customer, id, cents, at) VALUES ('c1', 1, 1, 0)")
+    assert found(place) != BEFORE
+    replay(plumb, place, "--from", 1)
+    assert found(place) == BEFORE
+    sound(plumb, place)
+
+
 def test_a_whole_source(plumb, place):
     by_hand(place, "DELETE FROM rates")
     done = replay(plumb, place, "--source", "orders")
