@@ -5,6 +5,7 @@ import { data, dialog, PAGE_ROWS, panel, pill, redraw, sheet } from "./parts.js"
 
 const toneOfState = (word) => ({ ok: "good", resolved: "good", learning: "", pending: "warn", warn: "warn", acknowledged: "warn", error: "bad", unknown: "bad", firing: "bad" })[word] ?? "";
 const command = (text) => h("code", { class: "data" }, text);
+const OPEN_MAX = 100;
 const TIMES = { "30m": "30 minutes", "2h": "2 hours", "8h": "8 hours", "1d": "a day", "7d": "a week" };
 const by = { name: "by", label: "Your name", required: true, maxlength: 100, autocomplete: "name" };
 
@@ -43,6 +44,9 @@ function alertSheet(rows, empty, done) {
     ...(done && state.flow.writes ? [{ title: "", cell: buttons, class: "acts" }] : [])], rows, { empty, cards: true });
 }
 
+const CHECKS_MAX = 100;
+const worst = ["error", "unknown", "warn", "pending", "learning"]; // then those that are as they should be
+const rank = (c) => (worst.indexOf(c.state) + worst.length + 1) % (worst.length + 1);
 const checkColumns = [{ title: "Check", cell: (c) => data(c.check) }, { title: "State", cell: (c) => pill(toneOfState(c.state), c.state) }, { title: "Value", cell: (c) => data(c.value ?? ""), number: true }, { title: "What", cell: (c) => data(cut(c.message ?? "", 200)), class: "message" },
   { title: "Kind", cell: (c) => c.kind }, { title: "Of", cell: (c) => data(c.subject) }, { title: "Since", cell: (c) => ago(c.since) }, { title: "Looked at", cell: (c) => ago(c.evaluated) }];
 const noticeColumns = [{ title: "Notice", cell: (n) => count(n.id), number: true }, { title: "Route", cell: (n) => data(n.route) }, { title: "Event", cell: (n) => n.event }, { title: "Alert", cell: (n) => count(n.alert), number: true },
@@ -64,16 +68,16 @@ export async function alertsPage(to) {
   const holder = h("div", { class: "stack" });
   let last = "";
   const load = async () => {
-    const [open, past, checks, silences, failed] = await Promise.all([ask("/api/v1/alerts" + query({ state: "open", limit: PAGE_ROWS * 4 })), ask("/api/v1/alerts" + query({ before: to.query.get("before"), check: to.query.get("check"), state: "resolved", limit: PAGE_ROWS })),
+    const [open, past, checks, silences, failed] = await Promise.all([ask("/api/v1/alerts" + query({ state: "open", limit: OPEN_MAX })), ask("/api/v1/alerts" + query({ before: to.query.get("before"), check: to.query.get("check"), state: "resolved", limit: PAGE_ROWS })),
       ask("/api/v1/checks"), ask("/api/v1/silences"), ask("/api/v1/notices" + query({ state: "failed", limit: PAGE_ROWS }))]);
     const now = JSON.stringify([open, past, checks, silences, failed]);
     if (now === last) return;
     const on = silences.filter((s) => !s.ended && Date.parse(s.until) > Date.now());
     const nodes = [
-      h("section", { class: "panel" + (open.some((a) => a.severity === "error" && a.state === "firing") ? " alarm" : "") }, h("h2", {}, "Open alerts", h("span", { class: "dim" }, open.length === PAGE_ROWS * 4 ? `the newest ${open.length}` : "one for each cause; what it explains stands below it")), alertSheet(grouped(open), "Nothing fires.", load),
+      h("section", { class: "panel" + (open.some((a) => a.severity === "error" && a.state === "firing") ? " alarm" : "") }, h("h2", {}, "Open alerts", h("span", { class: "dim" }, open.length === OPEN_MAX ? `the newest ${open.length}` : "one for each cause; what it explains stands below it")), alertSheet(grouped(open), "Nothing fires.", load),
         open.length && !state.flow.writes ? howTo(open[0]) : null),
       on.length ? panel("Silences", null, silenceSheet(on, load)) : null,
-      panel("Checks", "as they were judged last, from what the store says", sheet(checkColumns, checks, { empty: "The flow has no checks.", cards: true })),
+      panel("Checks", checks.length > CHECKS_MAX ? `the ${CHECKS_MAX} that stand worst of ${count(checks.length)}` : "as they were judged last, from what the store says", sheet(checkColumns, checks.sort((a, b) => rank(a) - rank(b)).slice(0, CHECKS_MAX), { empty: "The flow has no checks.", cards: true })),
       failed.length ? panel("Never delivered", "given up after a day, or refused for good", sheet(noticeColumns, failed, { cards: true })) : null,
       panel("Alerts that are over", null, alertSheet(past, "None yet."), past.length === PAGE_ROWS ? h("p", { class: "note" }, h("a", { href: "#/alerts?" + new URLSearchParams({ before: past.at(-1).id }) }, "Older ones")) : null),
     ].filter(Boolean);

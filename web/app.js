@@ -79,7 +79,7 @@ function askForToken() {
 function chrome() {
   const pulse = document.getElementById("pulse");
   const problems = state.health?.problems ?? 0;
-  const troubles = (state.status?.troubles.length ?? 0) + (state.status?.transforms.filter((t) => t.attempts > 0).length ?? 0);
+  const troubles = (state.status?.troubles.length ?? 0) + (state.status?.database?.length ?? 0) + (state.status?.transforms.filter((t) => t.attempts > 0).length ?? 0);
   const firing = (state.alerts ?? []).filter((a) => a.state === "firing" && !a.parent && !a.silenced);
   const more = state.alerts?.length === ALERTS_MAX ? "+" : "";
   document.getElementById("flow-name").textContent = state.flow?.flow ?? "plumb";

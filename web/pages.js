@@ -69,10 +69,24 @@ function alarms() {
   const found = state.health?.findings ?? [];
   const young = state.status.troubles.filter((t) => !found.some((f) => f.subject === "source " + t.source));
   const waiting = state.status.transforms.filter((t) => t.attempts > 0 && !found.some((f) => f.subject === "transform " + t.transform));
-  if (!found.length && !young.length && !waiting.length) return null;
+  const rot = state.status.database ?? [];
+  if (!found.length && !young.length && !waiting.length && !rot.length) return null;
   return h("section", { class: "panel alarm", id: "troubles" }, h("h2", {}, "What is wrong"),
     h("ul", { class: "findings" }, ...waiting.map((t) => h("li", {}, h("b", {}, data(`transform ${t.transform}`)), data(t.message), h("span", { class: "dim" }, `waits since ${ago(t.since)}, its input is kept`))), ...found.map((f) => h("li", {}, h("b", {}, data(f.subject)), data(f.finding))),
-      ...young.map((t) => h("li", {}, h("b", {}, data(`source ${t.source}${t.partition ? ", " + t.partition : ""}`)), data(t.message), h("span", { class: "dim" }, `${t.class}, tried ${count(t.attempts)} times since ${ago(t.since)}`)))));
+      ...young.map((t) => h("li", {}, h("b", {}, data(`source ${t.source}${t.partition ? ", " + t.partition : ""}`)), data(t.message), h("span", { class: "dim" }, `${t.class}, tried ${count(t.attempts)} times since ${ago(t.since)}`))),
+      ...rot.map((d) => h("li", { class: "lesser" }, h("b", {}, data(`database, ${d.kind}: ${d.subject}`)), data(d.advice ?? ""), d.since ? h("span", { class: "dim" }, `since ${ago(d.since)}`) : null))));
+}
+
+// "12 of 100": open rejects against what is allowed.
+function limitOf(kind, stage) {
+  const l = state.status.limits.find((one) => one.kind === kind && one.stage === stage);
+  return l ? [["Open rejects, of at most", `${count(l.open)} of ${count(l.max)}${l.of ? ` in the last ${count(l.of)}` : ""}`, l.stopped ? "bad" : null]] : [];
+}
+
+function marksPanel(transform) {
+  const marks = state.status.marks.filter((m) => m.transform === transform).sort((a, b) => (b.last_batch - b.batch) - (a.last_batch - a.batch));
+  return panel("How far it is", marks.length > PAGE_ROWS ? `the ${PAGE_ROWS} furthest behind of ${count(marks.length)} partitions` : null, sheet([{ title: "Source", cell: (m) => h("a", { href: link("source", m.source) }, data(m.source)) }, { title: "Partition", cell: (m) => data(m.partition), class: "data" },
+    { title: "Batch", cell: (m) => count(m.batch), number: true }, { title: "of", cell: (m) => count(m.last_batch), number: true }, { title: "Behind", cell: (m) => (m.last_batch > m.batch ? h("span", { class: "warn" }, count(m.last_batch - m.batch)) : "0"), number: true }, { title: "Moved", cell: (m) => ago(m.updated) }], marks.slice(0, PAGE_ROWS), { empty: "It has taken no batch yet." }));
 }
 
 function flowPage() {
@@ -133,7 +147,7 @@ async function transformPage(to) {
     top.replaceChildren(h("div", { class: "title" }, h("h1", {}, data(t.transform)), pill(tone, now.state ?? "has not run")), h("p", { class: "note" }, `${t.kind} from `,
       t.source ? h("a", { href: link("source", t.source) }, t.stream ?? t.source) : null, ...t.tables.flatMap((name, i) => [i ? ", " : "", h("a", { href: link("table", name) }, name)]), " into ", h("a", { href: link("table", t.into) }, t.into)),
       facts([["Rows", count(now.rows)], t.kind === "map" ? ["Batches behind", count(now.batches_behind), now.batches_behind ? "warn" : null] : ["Queued", count(now.waiting), now.waiting ? "warn" : null],
-        ["Rejected", now.rejected ? h("a", { href: "#/rejects" + query({ transform: t.transform }) }, count(now.rejected)) : "0"], ["Failed keys", count(now.failed_keys), now.failed_keys ? "bad" : null]]),
+        ["Rejected", now.rejected ? h("a", { href: "#/rejects" + query({ transform: t.transform }) }, count(now.rejected)) : "0"], ["Failed keys", count(now.failed_keys), now.failed_keys ? "bad" : null], ...limitOf("transform", t.transform)]),
       ...(now.message ? [h("ul", { class: "findings" }, h("li", {}, h("b", {}, `Waits since ${ago(now.since)}; its input is kept`), data(now.message)))] : []));
   };
   update();
@@ -141,7 +155,8 @@ async function transformPage(to) {
   return { nodes: [top, h("div", { class: "columns" }, ledger.length ? latency(ledger) : null, panel("SQL", null, h("pre", {}, h("code", {}, shown(t.sql).replaceAll("\u240a", "\n").replaceAll("\u2409", "\t"))),
     t.delete_when ? h("p", { class: "note" }, "Deletes when ", h("code", {}, shown(t.delete_when))) : null)),
     failed.length ? panel("Keys that failed", null, sheet([{ title: "Key", cell: (f) => h("code", { class: "data" }, shown(f.key)) }, { title: "Why", cell: (f) => data(f.message), class: "message" }], failed)) : null,
-    t.kind === "map" ? panel("Last batches", null, sheet(ledgerColumns, ledger.slice(0, 30), { empty: "No batch yet." })) : null].filter(Boolean), update };
+    t.kind === "map" ? panel("Last batches", null, sheet(ledgerColumns, ledger.slice(0, 30), { empty: "No batch yet." })) : null,
+    t.kind === "map" ? marksPanel(t.transform) : h("p", { class: "note" }, "It follows in the transaction that changes its input, so it has no batches of its own; what waits is queued.")].filter(Boolean), update };
 }
 
 // ---- a source ----
@@ -156,7 +171,7 @@ async function sourcePage(to) {
     const now = state.status.sources.find((one) => one.source === source.source) ?? {};
     const wrong = state.status.troubles.filter((one) => one.source === source.source);
     body.replaceChildren(h("div", { class: "title" }, h("h1", {}, data(source.source)), h("span", { class: "dim" }, source.type)), facts([["Records", count(now.records)], ["A second", short(rateOf(source.source))], ["Batches", count(now.batches)],
-      ["Rejected", now.rejected ? h("a", { href: "#/rejects" + query({ source: source.source }) }, count(now.rejected)) : "0"], ["Behind", `${count(now.batches_behind)} batches`, now.batches_behind ? "warn" : null], ["Last batch", ago(now.last_batch)], ["Raw", bytes(now.raw_bytes ?? 0)], ["Kept", bytes(now.kept_bytes ?? 0)]]));
+      ["Rejected", now.rejected ? h("a", { href: "#/rejects" + query({ source: source.source }) }, count(now.rejected)) : "0"], ["Behind", `${count(now.batches_behind)} batches`, now.batches_behind ? "warn" : null], ["Last batch", ago(now.last_batch)], ["Raw", bytes(now.raw_bytes ?? 0)], ["Kept", bytes(now.kept_bytes ?? 0)], ...limitOf("source", source.source)]));
     troubles.hidden = wrong.length === 0;
     troubles.replaceChildren(...(wrong.length ? [h("section", { class: "panel alarm" }, h("h2", {}, "Troubles"), h("ul", { class: "findings" }, ...wrong.map((t) => h("li", {}, h("b", {}, data(t.partition ?? "the whole source")), data(t.message), h("span", { class: "dim" }, `${t.class}, tried ${count(t.attempts)} times since ${ago(t.since)}`)))))] : []));
     const rows = state.status.partitions.filter((one) => one.source === source.source);
@@ -166,6 +181,7 @@ async function sourcePage(to) {
   update();
   return { nodes: [troubles, body, parts, panel("Last batches", null, sheet([{ title: "Batch", cell: (b) => count(b.id), number: true }, { title: "Partition", cell: (b) => data(b.partition), class: "data" }, { title: "Records", cell: (b) => count(b.records), number: true },
     { title: "Rejected", cell: (b) => count(b.rejected), number: true }, { title: "Taken back", cell: (b) => count(b.taken_back), number: true }, { title: "Raw", cell: (b) => bytes(b.raw_bytes), number: true }, { title: "Staged", cell: (b) => ago(b.staged) }], batches)),
+    ...state.status.facts.filter((one) => one.source === source.source).map((one) => panel("What it says of itself", ago(one.at), h("pre", { tabindex: "0" }, shown(JSON.stringify(one.facts, null, 2)).replaceAll("\u240a", "\n")))),
     ...source.streams.map((stream) => panel("Contract", stream.stream, h("ul", { class: "chips" }, ...stream.columns.map((c) => h("li", { class: "chip" }, c.name, h("span", { class: "dim" }, c.type))))))], update };
 }
 

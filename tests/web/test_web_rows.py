@@ -1,5 +1,7 @@
 """A row's page: its values, the record it was made from, what depends on it; and what waits before a stage, on its edge."""
 import json
+import subprocess
+import time
 
 import pytest
 from browser import CHROMIUM
@@ -93,3 +95,29 @@ def test_a_thousand_gaps_are_no_thousand_elements(browser, served):
     assert page.evaluate("window.many.querySelector('.gap title').textContent.replaceAll('\u202f', ' ')") == "19 999 gaps from 91 to 1 999 899"
     assert page.evaluate("[...window.two.children].map((n) => n.getAttribute('class')).join()") == "track,cover,cover,gap" and page.evaluate("window.two.querySelector('.gap title').textContent") == "missing 100 to 199"
     assert page.evaluate("[...window.one.children].map((n) => n.getAttribute('class')).join()") == "track,cover"
+
+
+def test_a_stage_shows_what_status_knows_of_it(browser, plumb, make_flow):
+    flow = FLOW.replace("    format: jsonl\n", "    format: jsonl\n    rejects: {max: 100}\n")
+    server = Server(plumb, make_flow({"flow.yaml": flow, "data/a.jsonl": data(30)}, name="stages"))
+    try:
+        server.settled(30)
+        # As an evm source would have written it.
+        subprocess.run(["sqlite3", "-cmd", ".timeout 20000", server.directory / "served.db", "INSERT INTO _plumb_facts(source, facts, updated_us) VALUES ('events', '{\"endpoint\": \"<b>one</b>\"}', 1)"], check=True)
+        page = open_page(browser, server, "#/source/events")
+        page.wait("document.body.innerText.includes('3 of 100')")
+        until = time.monotonic() + 30
+        while not server.json("/api/v1/status")["facts"]:  # it may be a moment old
+            assert time.monotonic() < until
+        page = open_page(browser, server, "#/source/events")
+        page.wait("document.body.innerText.includes('What it says of itself')")
+        status = json.loads(plumb.ok("status", server.directory, "--json").stdout)
+        assert json.loads(page.evaluate("document.querySelector('main pre').textContent")) == status["facts"][0]["facts"]
+        page = open_page(browser, server, "#/transform/events")
+        page.wait("document.body.innerText.includes('How far it is')")
+        mark = status["marks"][0]
+        row = page.evaluate("[...[...document.querySelectorAll('section')].find((s) => s.innerText.startsWith('How far')).querySelectorAll('tbody td')].map((c) => c.innerText)")
+        assert row[:5] == [mark["source"], mark["partition"], str(mark["batch"]), str(mark["last_batch"]), "0"]
+        assert page.problems == []
+    finally:
+        assert server.stop() == 0
