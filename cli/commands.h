@@ -10,6 +10,7 @@ extern const struct command command_plan;
 extern const struct command command_run;
 extern const struct command command_replay;
 extern const struct command command_rewind;
+extern const struct command command_copy_store;
 extern const struct command command_status;
 extern const struct command command_alerts;
 extern const struct command command_rejects;

@@ -49,6 +49,7 @@ struct store_driver {
     enum err_code (*run)(struct store_statement *st, int64_t *changes, struct err *err);
     enum err_code (*step)(struct store_statement *st, bool *has_row, struct err *err);
     void (*reset)(struct store_statement *st);
+    void (*chunks)(struct store_statement *st, int rows);
     int (*column_count)(const struct store_statement *st);
     const char *(*column_name)(const struct store_statement *st, int column);
     int64_t (*column_i64)(struct store_statement *st, int column);

@@ -180,6 +180,10 @@ void store_reset(struct store_statement *st) {
     st->store->driver->reset(st);
 }
 
+void store_statement_chunks(struct store_statement *st, int rows) {
+    st->store->driver->chunks(st, rows);
+}
+
 int store_column_count(const struct store_statement *st) {
     return st->store->driver->column_count(st);
 }

@@ -98,6 +98,9 @@ MUST_CHECK enum err_code store_run(struct store_statement *st, int64_t *changes,
 /* Next row: *has_row false at the end (the statement is reset then). */
 MUST_CHECK enum err_code store_step(struct store_statement *st, bool *has_row, struct err *err);
 void store_reset(struct store_statement *st);
+/* Within a transaction: so many rows are in memory at a time, at most. Otherwise that is the
+ * database's to choose. */
+void store_statement_chunks(struct store_statement *st, int rows);
 /* Columns are known from the first step on. */
 int store_column_count(const struct store_statement *st);
 const char *store_column_name(const struct store_statement *st, int column);

@@ -289,6 +289,7 @@ const struct store_driver postgres_driver = {
     .run = postgres_run,
     .step = postgres_step,
     .reset = postgres_reset,
+    .chunks = postgres_chunks,
     .column_count = postgres_column_count,
     .column_name = postgres_column_name,
     .column_i64 = postgres_column_i64,

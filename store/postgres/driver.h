@@ -104,6 +104,7 @@ MUST_CHECK enum err_code postgres_run(struct store_statement *st, int64_t *chang
                                       struct err *err);
 MUST_CHECK enum err_code postgres_step(struct store_statement *st, bool *has_row, struct err *err);
 void postgres_reset(struct store_statement *st);
+void postgres_chunks(struct store_statement *st, int rows);
 int postgres_column_count(const struct store_statement *st);
 const char *postgres_column_name(const struct store_statement *st, int column);
 int64_t postgres_column_i64(struct store_statement *st, int column);

@@ -249,6 +249,10 @@ void postgres_reset(struct store_statement *st) {
     pg_reset(pg_of(st));
 }
 
+void postgres_chunks(struct store_statement *st, int rows) {
+    pg_statement_chunks(pg_of(st), rows);
+}
+
 int postgres_column_count(const struct store_statement *st) {
     return pg_column_count(pg_of(st));
 }
