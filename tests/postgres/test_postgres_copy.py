@@ -61,7 +61,7 @@ def digests(result):
 def test_there_and_back_and_on(plumb, place, postgres, database, psql, tmp_path):
     # What a hand changed waits in queues: it has to come along.
     with sqlite3.connect(place / "first.db") as db:
-        db.execute("UPDATE plain SET n = n + 100 WHERE id < 10")
+        db.execute("UPDATE plain SET n = n + 10000 WHERE id < 10")
     there = plumb.ok("copy-store", place, "--to", postgres.url(database), "--json")
     assert not json.loads(there.stdout)["was_there"] and {"_plumb_q_names", "_plumb_q_living.gone", "known"} <= set(digests(there))
     psql("SET search_path = moves")
@@ -83,7 +83,7 @@ def test_there_and_back_and_on(plumb, place, postgres, database, psql, tmp_path)
         rows = sorted(psql(f"SELECT {columns} FROM {table}"), key=repr)
         for name in ("first.db", "back.db"):
             assert rows == sorted(rows_of(place / name, f"SELECT {columns} FROM {table}"), key=repr), (table, name)
-    assert max(dict(psql("SELECT name, n FROM names")).values()) > 100, "the hand's change has come through"
+    assert max(dict(psql("SELECT name, n FROM names")).values()) > 5000, "the hand's change has come through"
     assert psql("SELECT count(DISTINCT id) = count(*), max(id) FROM _plumb_rejects") == rows_of(place / "first.db", "SELECT 1, max(id) FROM _plumb_rejects")
 
 
