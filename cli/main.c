@@ -9,26 +9,11 @@
 #include "cli/output.h"
 #include "cli/registry.h"
 
-static const struct command *const commands[] = {&command_init,
-                                                 &command_check,
-                                                 &command_plan,
-                                                 &command_run,
-                                                 &command_status,
-                                                 &command_alerts,
-                                                 &command_rejects,
-                                                 &command_audit,
-                                                 &command_trace,
-                                                 &command_prove,
-                                                 &command_test,
-                                                 &command_replay,
-                                                 &command_rewind,
-                                                 &command_copy_store,
-                                                 &command_list,
-                                                 &command_help,
-                                                 &command_schema,
-                                                 &command_docs,
-                                                 &command_version,
-                                                 NULL};
+static const struct command *const commands[] = {
+    &command_init,   &command_check,   &command_plan,   &command_run,        &command_status,
+    &command_alerts, &command_rejects, &command_audit,  &command_trace,      &command_prove,
+    &command_test,   &command_replay,  &command_rewind, &command_copy_store, &command_list,
+    &command_help,   &command_schema,  &command_docs,   &command_version,    NULL};
 
 static int print_help(const struct command *c) {
     AUTO_OUTPUT out;

@@ -11,7 +11,7 @@ import time
 import pytest
 from conftest import ROOT
 
-COMMANDS = ["init", "check", "plan", "run", "status", "alerts", "rejects", "audit", "trace", "prove", "test", "replay", "rewind", "list", "help", "schema",
+COMMANDS = ["init", "check", "plan", "run", "status", "alerts", "rejects", "audit", "trace", "prove", "test", "replay", "rewind", "copy-store", "list", "help", "schema",
             "docs", "version"]
 
 
