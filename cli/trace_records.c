@@ -197,6 +197,13 @@ static enum err_code want_table(struct search *s, size_t table, struct err *err)
     const struct flow *flow = s->t->opened->flow;
     const struct flow_table *into = &flow->tables[table];
     const int64_t before = s->left;
+    if (store_dialect(s->t->opened->store) == STORE_POSTGRES) {
+        return err_set(err, ERR_CONFIG,
+                       "rows of table '%s' do not say which record they came from, and a store in "
+                       "PostgreSQL is not searched for it so far: declare `lineage: true` and "
+                       "replay",
+                       into->name);
+    }
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     lineage_wanted(&sql, s->t->opened->store, into);
     enum err_code code = store_execute(s->t->opened->store, buf_c(&sql), err);

@@ -462,6 +462,12 @@ enum err_code engine_deep(const struct flow *flow, struct store *reader,
                           struct err *err) {
     *out = (struct deep_report){
         .tables = mem_alloc_array(flow->transform_count + 1, sizeof(struct deep_table))};
+    if (store_dialect(reader) == STORE_POSTGRES) {
+        return err_set(err, ERR_CONFIG,
+                       "a deep audit needs a store in SQLite so far: `plumb copy-store %s --to "
+                       "sqlite:FILE` makes one to look at",
+                       flow->path);
+    }
     struct deep d = {.flow = flow, .reader = reader, .report = out};
     d.doubts = mem_alloc_array(flow->transform_count + 1, sizeof(struct doubt));
     enum err_code code = find_doubts(&d, err);

@@ -292,6 +292,11 @@ static enum err_code range_run(struct range *r, struct run *main, struct swap_re
     if (code == ERR_NONE) {
         code = run_open(main, err);
     }
+    if (code == ERR_NONE && store_dialect(main->store) == STORE_POSTGRES) {
+        code = err_set(err, ERR_CONFIG,
+                       "a range of batches is replayed in a store in SQLite only, so far; a whole "
+                       "`plumb replay` (--transform, --source) works in PostgreSQL");
+    }
     if (code == ERR_NONE) {
         code = find_bounds(r, main->store, err);
     }

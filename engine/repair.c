@@ -171,6 +171,11 @@ static enum err_code find_flag(struct repair *r, struct err *err) {
 }
 
 static enum err_code walk(struct repair *r, struct err *err) {
+    if (store_dialect(r->store) == STORE_POSTGRES) {
+        return err_set(err, ERR_CONFIG,
+                       "a repair mends a store in SQLite only, so far: restore this one from a "
+                       "backup, or `plumb copy-store` it, and repair the copy");
+    }
     enum err_code code = find_flag(r, err);
     if (code == ERR_NONE) {
         code = move_orphans(r, err);

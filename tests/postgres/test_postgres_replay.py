@@ -193,3 +193,14 @@ def test_one_at_a_time_and_not_beside_who_stages(places, postgres, database, psq
     other.close()
     assert waiting.wait(timeout=60) == 0
     assert there.tables() != before
+
+
+def test_what_is_for_sqlite_only_says_so_and_changes_nothing(places):
+    _, there = places
+    before = there.tables()
+    for command, words in ((["replay", "--from", "1", "--to", "2"], "in a store in SQLite only, so far"),
+                           (["trace", "plain", "9"], "declare `lineage: true` and replay")):
+        refused = there.plumb.run(command[0], there.directory, *command[1:])
+        assert refused.code == 78 and words in refused.stderr and "syntax" not in refused.stderr
+    assert there.tables() == before
+    there.ok("replay")
