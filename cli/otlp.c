@@ -184,7 +184,7 @@ static void count_step(struct otlp_counts *c, const struct turn_step *step, bool
 }
 
 void otlp_turn(struct otlp *o, const struct turn_facts *facts) {
-    struct otlp_context turn;
+    struct otlp_context turn = {{0}, {0}};
     const int64_t ended_us = facts->started_us + facts->duration_us;
     const bool committed = facts->code == ERR_NONE;
     new_id(o, turn.trace, sizeof turn.trace);
@@ -391,7 +391,7 @@ static void release(struct otlp *o) {
 static void name_instance(struct otlp *o) {
     uint8_t b[16];
     char hex[OTLP_TRACE_HEX_BYTES];
-    struct otlp_context c;
+    struct otlp_context c = {{0}, {0}};
     new_id(o, b, sizeof b);
     b[6] = (uint8_t)((b[6] & 0x0F) | 0x40);
     b[8] = (uint8_t)((b[8] & 0x3F) | 0x80);

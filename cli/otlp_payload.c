@@ -25,7 +25,7 @@ static void hex(const uint8_t *bytes, size_t len, char *out) {
 struct otlp_context otlp_batch_context(const char *flow, int64_t batch, struct hash128 hash) {
     AUTO_BUF text = BUF_INIT(BUF_TEXT_MAX);
     char hash_hex[HASH128_HEX_BYTES];
-    struct otlp_context c;
+    struct otlp_context c = {{0}, {0}};
     hash128_to_hex(hash, hash_hex);
     buf_addf(&text, "plumb batch %" PRId64 " %s %s", batch, hash_hex, flow);
     hash128_to_bytes(hash128_of(text.data, text.len), c.trace);
