@@ -50,7 +50,11 @@ static bool is_needed(const struct flow *flow) {
         return true;
     }
     struct store *s = NULL;
-    struct err ignored = ERR_INIT; /* no store yet: nothing to look at */
+    bool exists = false;
+    struct err ignored = ERR_INIT;
+    if (store_exists(flow, &exists, &ignored) != ERR_NONE || !exists) {
+        return false; /* no store yet: nothing from before */
+    }
     /* Not to read: one that only reads and is the last to close leaves the log behind. */
     const bool needed =
         store_open(flow, STORE_NOTE, &s, &ignored) == ERR_NONE && watch_is_needed(flow, s);

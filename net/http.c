@@ -375,6 +375,11 @@ enum http_end http_call_end(const struct http_call *call) {
     return call->end;
 }
 
+int http_call_status(const struct http_call *call) {
+    ASSERT(http_call_done(call));
+    return call->response.status;
+}
+
 enum err_code http_call_result(struct http_call *call, struct http_response **out,
                                struct err *err) {
     ASSERT(http_call_done(call));

@@ -124,6 +124,8 @@ bool http_call_done(const struct http_call *call);
 uint64_t http_call_tag(const struct http_call *call);
 /* Only of calls that are done. */
 enum http_end http_call_end(const struct http_call *call);
+/* Of a call that is done: the status that came, also when the answer did not end well; 0: none. */
+int http_call_status(const struct http_call *call);
 /* Of a call that is done: how it ended. On an error the message says where (http_url_show) and what
  * to do; err->origin is the errno if one is known. *out lives as long as the call. */
 MUST_CHECK enum err_code http_call_result(struct http_call *call, struct http_response **out,

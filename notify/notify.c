@@ -1,7 +1,9 @@
 /* How it works: a pass takes the oldest waiting notice of each route. Those by HTTP are all in flight
- * at once, mails and commands follow one by one, and then every outcome is written. A notice that has
- * to wait keeps the later ones of its route waiting behind it, so that "resolved" never overtakes
- * "firing". The store is asked once more after each pass, until no route has a notice that is due. */
+ * at once and each outcome is written when it is known, as a death before that tells it again; mails
+ * and commands follow one by one. A notice that has to wait keeps the later ones of its route waiting
+ * behind it, so that "resolved" never overtakes "firing". The store is asked once more after each
+ * pass, of the time that it is then, until no route has a notice that is due or the round took long:
+ * a slow receiver with many notices must hold up neither the ping nor the end of the program. */
 #include "notify/notify.h"
 
 #include <stdio.h>
@@ -18,6 +20,8 @@
 
 #define RESPONSE_BYTES_MAX ((size_t)1 << 20)
 #define SHOWN_BYTES        120 /* of an answer, in last_error */
+#define LOOKED_AT          ((size_t)4096)
+#define SECRET_BYTES_MIN   6 /* shorter words are no secret */
 
 struct notify {
     const struct flow *flow;
@@ -26,7 +30,8 @@ struct notify {
     int64_t again_us; /* monotonic: when open alerts are sent again */
     int64_t ping_us;  /* monotonic: when the ping is due */
     bool ping_failed;
-    bool *in_trouble; /* [route]: its last try failed, and that was logged */
+    const atomic_bool *stop; /* borrowed, may be NULL */
+    bool *in_trouble;        /* [route]: its last try failed, and that was logged */
 };
 
 /* One that is being sent. */
@@ -35,6 +40,7 @@ struct sending {
     const struct flow_route *route;
     struct http_call *call; /* NULL: not by HTTP, or it could not be sent */
     struct notice_result result;
+    bool is_done; /* written down */
     char error[NOTIFY_ERROR_BYTES];
 };
 
@@ -42,9 +48,10 @@ bool notify_is_needed(const struct flow *flow) {
     return flow->alerts->route_count > 0 || flow->alerts->ping.url != NULL;
 }
 
-enum err_code notify_open(const struct flow *flow, struct notify **out, struct err *err) {
+enum err_code notify_open(const struct flow *flow, const atomic_bool *stop, struct notify **out,
+                          struct err *err) {
     struct notify *n = mem_alloc(sizeof(*n));
-    *n = (struct notify){.flow = flow};
+    *n = (struct notify){.flow = flow, .stop = stop};
     n->in_trouble = mem_alloc_array(flow->alerts->route_count + 1, sizeof(*n->in_trouble));
     const enum err_code code = http_client_new(&(struct http_options){0}, &n->http, err);
     if (code != ERR_NONE) {
@@ -53,6 +60,10 @@ enum err_code notify_open(const struct flow *flow, struct notify **out, struct e
     }
     *out = n;
     return ERR_NONE;
+}
+
+static bool must_stop(const struct notify *n) {
+    return n->stop != NULL && atomic_load(n->stop);
 }
 
 void notify_close(struct notify *n) {
@@ -89,7 +100,8 @@ bool notify_is_final(int http_status) {
 static void failed(struct sending *s, bool for_good, int64_t wait_us, int64_t now_us,
                    const char *message) {
     const struct notice *n = s->notice;
-    const int64_t last_us = n->created_us + NOTIFY_GIVE_UP_US;
+    const bool given_up =
+        now_us >= n->created_us + NOTIFY_GIVE_UP_US && n->attempts + 1 >= NOTIFY_TRIES_MIN;
     (void)snprintf(s->error, sizeof s->error, "%s", message);
     if (wait_us < 0) {
         const int64_t salt[] = {n->id, n->attempts};
@@ -98,16 +110,49 @@ static void failed(struct sending *s, bool for_good, int64_t wait_us, int64_t no
     if (fault_hurry) {
         wait_us /= 100;
     }
-    s->result = (struct notice_result){.outcome = for_good || now_us >= last_us ? OUTCOME_FAILED
-                                                                                : OUTCOME_LATER,
-                                       .next_us = now_us + wait_us,
-                                       .error = s->error};
+    s->result =
+        (struct notice_result){.outcome = for_good || given_up ? OUTCOME_FAILED : OUTCOME_LATER,
+                               .next_us = now_us + wait_us,
+                               .error = s->error};
+}
+
+/* Words of the text that stand in a secret become "***": some receivers repeat what they were sent. */
+static void hide_words(struct buf *text, const char *secret) {
+    static const char between[] = " /?&=@:#";
+    for (const char *p = secret; p != NULL && *p != '\0';) {
+        const size_t len = strcspn(p, between);
+        char *word = mem_strndup(p, len);
+        for (char *at = len < SECRET_BYTES_MIN || text->data == NULL ? NULL
+                                                                     : strstr(text->data, word);
+             at != NULL; at = strstr(at, word)) {
+            memset(at, '*', len);
+        }
+        mem_free(word);
+        p += len + (p[len] != '\0');
+    }
+}
+
+static void show_answer(const struct sending *s, struct str body, char said[SHOWN_BYTES]) {
+    AUTO_BUF text = BUF_INIT(BUF_TEXT_MAX);
+    body = str_trim(body);
+    buf_addstr(&text, (struct str){body.ptr, body.len < LOOKED_AT ? body.len : LOOKED_AT});
+    hide_words(&text, s->route->conf.url);
+    hide_words(&text, s->route->conf.key);
+    for (size_t i = 0; i < s->route->header_count; i++) {
+        hide_words(&text, s->route->headers[i].value);
+    }
+    str_printable(buf_str(&text), said, SHOWN_BYTES);
 }
 
 static void judge_answer(struct sending *s, int64_t now_us) {
     struct http_response *answer = NULL;
     struct err err = ERR_INIT;
     if (http_call_result(s->call, &answer, &err) != ERR_NONE) {
+        const int status = http_call_status(s->call); /* what follows a yes is read by nobody */
+        if (status >= 200 && status < 300) {
+            s->result.outcome = OUTCOME_SENT;
+            return;
+        }
         failed(s, false, -1, now_us, err.message);
         return;
     }
@@ -117,7 +162,7 @@ static void judge_answer(struct sending *s, int64_t now_us) {
     }
     char said[SHOWN_BYTES];
     char message[NOTIFY_ERROR_BYTES];
-    str_printable(str_trim(buf_str(&answer->body)), said, sizeof said);
+    show_answer(s, buf_str(&answer->body), said);
     (void)snprintf(message, sizeof message, "the answer was %d%s%s", answer->status,
                    said[0] != '\0' ? ": " : "", said);
     failed(s, notify_is_final(answer->status), answer->retry_after_us, now_us, message);
@@ -127,18 +172,26 @@ static void judge_answer(struct sending *s, int64_t now_us) {
 
 #define HEADERS_MAX (ROUTE_TARGETS_MAX + 1)
 
-static enum err_code post(struct notify *n, const struct flow_route *r, const char *url,
-                          const char *id, struct buf *body, struct http_call **call,
-                          struct err *err) {
+struct post {
+    const struct flow_route *route;
+    const char *url;
+    const char *id; /* NULL: none */
+    uint64_t tag;
+};
+
+static enum err_code post(struct notify *n, const struct post *p, struct buf *body,
+                          struct http_call **call, struct err *err) {
+    const struct flow_route *r = p->route;
     struct http_header headers[HEADERS_MAX];
     size_t count = 0;
     for (size_t i = 0; i < r->header_count; i++) {
         headers[count++] = (struct http_header){r->headers[i].name, r->headers[i].value};
     }
-    if (id != NULL) {
-        headers[count++] = (struct http_header){"Idempotency-Key", id};
+    if (p->id != NULL) {
+        headers[count++] = (struct http_header){"Idempotency-Key", p->id};
     }
-    const struct http_request request = {.url = url,
+    const struct http_request request = {.url = p->url,
+                                         .tag = p->tag,
                                          .headers = headers,
                                          .header_count = count,
                                          .body = body,
@@ -154,7 +207,7 @@ static char *alertmanager_url(const struct flow_route *r) {
     return mem_printf("%.*s/api/v2/alerts", (int)(len - slash), r->conf.url);
 }
 
-static enum err_code send_http(struct notify *n, struct sending *s, int64_t now_us,
+static enum err_code send_http(struct notify *n, struct sending *s, size_t place, int64_t now_us,
                                struct err *err) {
     struct buf body;
     char *url = mem_strdup(s->route->conf.url);
@@ -178,7 +231,8 @@ static enum err_code send_http(struct notify *n, struct sending *s, int64_t now_
         payload_webhook(s->notice, &body);
         break;
     }
-    const enum err_code code = post(n, s->route, url, id, &body, &s->call, err);
+    const enum err_code code =
+        post(n, &(struct post){s->route, url, id, place}, &body, &s->call, err);
     buf_release(&body);
     mem_free(url);
     mem_free(id);
@@ -216,7 +270,7 @@ static bool has_nothing_to_send(struct sending *s, int64_t now_us) {
     return s->route->kind == ROUTE_PAGERDUTY && strcmp(s->notice->event, "reminder") == 0;
 }
 
-static void begin(struct notify *n, struct sending *s, int64_t now_us) {
+static void begin(struct notify *n, struct sending *s, size_t place, int64_t now_us) {
     struct err err = ERR_INIT;
     const bool by_http =
         s->route != NULL && s->route->kind != ROUTE_EMAIL && s->route->kind != ROUTE_COMMAND;
@@ -224,7 +278,7 @@ static void begin(struct notify *n, struct sending *s, int64_t now_us) {
     if (has_nothing_to_send(s, now_us) || !by_http) {
         return;
     }
-    if (send_http(n, s, now_us, &err) != ERR_NONE) {
+    if (send_http(n, s, place, now_us, &err) != ERR_NONE) {
         failed(s, false, -1, now_us, err.message);
     }
 }
@@ -277,25 +331,37 @@ static enum err_code record(struct notify *n, const struct sending *s, int64_t n
     return notice_record(n->store, s->notice, &s->result, now_us, err);
 }
 
+static void take(struct notify *n, struct sending *s, int64_t now_us, struct notify_summary *sum,
+                 struct err *err) {
+    if (s->is_done) {
+        return;
+    }
+    s->is_done = true;
+    finish(s, now_us);
+    http_call_free(s->call);
+    s->call = NULL;
+    if (err->code == ERR_NONE) { /* after an error of the store the others are sent again */
+        (void)record(n, s, now_us, sum, err); /* err says it */
+    }
+}
+
 static enum err_code send_all(struct notify *n, struct sending *all, size_t count, int64_t now_us,
                               struct notify_summary *sum, struct err *err) {
-    enum err_code code = ERR_NONE;
     for (size_t i = 0; i < count; i++) {
-        begin(n, &all[i], now_us);
+        begin(n, &all[i], i, now_us);
     }
-    while (http_in_flight(n->http) > 0) {
-        (void)http_wait(n->http, NOTIFY_EVERY_US);
-    }
-    while (http_wait(n->http, 0) != NULL) { /* those that ended before they were waited for */
-    }
-    for (size_t i = 0; i < count; i++) {
-        finish(&all[i], now_us);
-        http_call_free(all[i].call);
-        if (code == ERR_NONE) {
-            code = record(n, &all[i], now_us, sum, err);
+    struct http_call *call = NULL;
+    while (http_in_flight(n->http) > 0 || (call = http_wait(n->http, 0)) != NULL) {
+        call = call != NULL ? call : http_wait(n->http, NOTIFY_EVERY_US);
+        if (call != NULL) {
+            take(n, &all[http_call_tag(call)], now_us, sum, err);
+            call = NULL;
         }
     }
-    return code;
+    for (size_t i = 0; i < count; i++) {
+        take(n, &all[i], now_us, sum, err);
+    }
+    return err->code;
 }
 
 static enum err_code pass(struct notify *n, int64_t now_us, bool *any, struct notify_summary *sum,
@@ -339,7 +405,7 @@ static enum err_code say_again(struct notify *n, int64_t now_us, struct err *err
             char *url = alertmanager_url(r);
             buf_init(&body, BUF_TEXT_MAX);
             payload_alertmanager(standing.items, standing.count, now_us, &body);
-            if (post(n, r, url, NULL, &body, &call, &ignored) == ERR_NONE) {
+            if (post(n, &(struct post){r, url, NULL, 0}, &body, &call, &ignored) == ERR_NONE) {
                 (void)http_wait(n->http, r->conf.timeout_us);
                 http_call_free(call);
             }
@@ -351,12 +417,13 @@ static enum err_code say_again(struct notify *n, int64_t now_us, struct err *err
     return code;
 }
 
-/* Checks are looked at: the last look is not older than two of them should be. */
+/* Checks are looked at: the last round is not older than two of them should be. */
 static enum err_code is_alive(struct notify *n, int64_t now_us, bool *out, struct err *err) {
     int64_t last = 0;
     bool found = false;
     const enum err_code code = store_get_i64(
-        n->store, "SELECT coalesce(max(evaluated_us), 0) FROM _plumb_checks", &last, &found, err);
+        n->store, "SELECT CAST(value AS BIGINT) FROM _plumb_meta WHERE key = 'watched'", &last,
+        &found, err);
     *out = n->flow->check_count == 0 ||
            now_us - last <= 2 * n->flow->checks_every_us + n->flow->alerts->ping.every_us;
     return code;
@@ -411,10 +478,20 @@ static enum err_code work(struct notify *n, int64_t now_us, struct notify_summar
                           struct err *err) {
     bool any = n->flow->alerts->route_count > 0;
     enum err_code code = ERR_NONE;
-    for (int i = 0; code == ERR_NONE && any && i < NOTIFY_PASSES_MAX; i++) {
-        code = pass(n, now_us, &any, out, err);
+    const int64_t began = clock_monotonic_us();
+    int64_t took = 0;
+    for (int i = 0; code == ERR_NONE && any && i < NOTIFY_PASSES_MAX && took < NOTIFY_ROUND_US &&
+                    !must_stop(n);
+         i++) {
+        code = pass(n, now_us + took, &any, out, err);
+        took = clock_monotonic_us() - began;
     }
-    const int64_t clock = clock_monotonic_us();
+    out->is_cut = any;
+    now_us += took;
+    const int64_t clock = began + took;
+    if (must_stop(n)) {
+        return code;
+    }
     if (code == ERR_NONE && clock >= n->again_us) {
         n->again_us = clock + NOTIFY_AGAIN_US;
         code = say_again(n, now_us, err);

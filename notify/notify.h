@@ -1,7 +1,7 @@
 /* Telling people: notices that wait in the store go out by their routes.
  *
  *     struct notify *n = NULL;
- *     notify_open(flow, &n, err);
+ *     notify_open(flow, NULL, &n, err);
  *     notify_round(n, clock_now_us(), &summary, err);      every second
  *     notify_close(n);
  *
@@ -13,12 +13,16 @@
 #ifndef PLUMB_NOTIFY_NOTIFY_H
 #define PLUMB_NOTIFY_NOTIFY_H
 
+#include <stdatomic.h>
+
 #include "notify/notice.h"
 
 #define NOTIFY_EVERY_US    INT64_C(1000000)
 #define NOTIFY_WAIT_US_MIN INT64_C(1000000) /* before a second try; doubles, with jitter */
 #define NOTIFY_WAIT_US_MAX INT64_C(300000000)
 #define NOTIFY_GIVE_UP_US  CHECK_DAY_US      /* tried for so long */
+#define NOTIFY_TRIES_MIN   16                /* and so often: one that was held for days, too */
+#define NOTIFY_ROUND_US    INT64_C(10000000) /* no further pass when a round took so long */
 #define NOTIFY_AGAIN_US    INT64_C(60000000) /* open alerts, to an Alertmanager */
 #define NOTIFY_ENDS_US                                                                             \
     INT64_C(900000000)         /* ends are said again for so long: its clock may be behind */
@@ -27,12 +31,15 @@
 
 struct notify_summary {
     int64_t sent, failed, waiting; /* waiting: tried, and to be tried again */
+    bool is_cut;                   /* the round ended though there was more to send */
 };
 
 struct notify;
 /* Whether the flow tells anybody anything. */
 bool notify_is_needed(const struct flow *flow);
-MUST_CHECK enum err_code notify_open(const struct flow *flow, struct notify **out, struct err *err);
+/* stop: NULL, or when it becomes true a round ends after what it is sending then; borrowed. */
+MUST_CHECK enum err_code notify_open(const struct flow *flow, const atomic_bool *stop,
+                                     struct notify **out, struct err *err);
 void notify_close(struct notify *n);
 MUST_CHECK enum err_code notify_round(struct notify *n, int64_t now_us, struct notify_summary *out,
                                       struct err *err);

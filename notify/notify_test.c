@@ -59,7 +59,7 @@ static int setup(void **state) {
     if (flow_load_text(str_of(text), "flow.yaml", &no_components, NULL, &w->flow, &err) !=
             ERR_NONE ||
         store_open(w->flow, STORE_WRITE, &w->store, &err) != ERR_NONE ||
-        notify_open(w->flow, &w->notify, &err) != ERR_NONE) {
+        notify_open(w->flow, NULL, &w->notify, &err) != ERR_NONE) {
         fail_msg("%s: %s", err.where, err.message);
     }
     mem_free(text);
@@ -166,6 +166,7 @@ static void after_a_day_it_is_given_up(void **state) {
     owe(w, 1, "bad", "firing");
     round_at(w, NOW + NOTIFY_GIVE_UP_US - SECOND);
     assert_int_equal(w->sum.waiting, 1);
+    execute(w, "UPDATE _plumb_deliveries SET attempts = 15");
     round_at(w, NOW + NOTIFY_GIVE_UP_US + 10 * SECOND);
     assert_int_equal(w->sum.failed, 1);
     round_at(w, NOW + 3 * NOTIFY_GIVE_UP_US);
@@ -173,6 +174,35 @@ static void after_a_day_it_is_given_up(void **state) {
     assert_int_equal(number(w, "SELECT count(*) FROM _plumb_deliveries WHERE state = 'failed' AND "
                                "last_error IS NOT NULL"),
                      1);
+}
+
+/* A silence, or a machine that was off, may have kept it for longer than it is tried. */
+static void what_was_held_for_days_is_tried_more_than_once(void **state) {
+    struct world *w = *state;
+    owe(w, 1, "bad", "firing");
+    for (int i = 1; i < NOTIFY_TRIES_MIN; i++) {
+        round_at(w, NOW + 2 * NOTIFY_GIVE_UP_US + i * NOTIFY_WAIT_US_MAX);
+        assert_int_equal(w->sum.waiting, 1);
+        assert_int_equal(w->sum.failed, 0);
+    }
+    round_at(w, NOW + 2 * NOTIFY_GIVE_UP_US + NOTIFY_TRIES_MIN * NOTIFY_WAIT_US_MAX);
+    assert_int_equal(w->sum.failed, 1);
+}
+
+static void when_told_to_stop_a_round_sends_no_more(void **state) {
+    struct world *w = *state;
+    struct err err = ERR_INIT;
+    atomic_bool stop = true;
+    notify_close(w->notify);
+    assert_int_equal(notify_open(w->flow, &stop, &w->notify, &err), ERR_NONE);
+    owe(w, 1, "good", "firing");
+    round_at(w, NOW);
+    assert_int_equal(w->sum.sent, 0);
+    assert_true(w->sum.is_cut);
+    atomic_store(&stop, false);
+    round_at(w, NOW);
+    assert_int_equal(w->sum.sent, 1);
+    assert_false(w->sum.is_cut);
 }
 
 static void a_route_that_is_gone_is_said_to_be(void **state) {
@@ -223,6 +253,8 @@ int main(void) {
         TEST(what_waits_goes_out_once_in_order),
         TEST(trouble_of_one_route_holds_up_no_other_and_keeps_its_order),
         TEST(after_a_day_it_is_given_up),
+        TEST(what_was_held_for_days_is_tried_more_than_once),
+        TEST(when_told_to_stop_a_round_sends_no_more),
         TEST(a_route_that_is_gone_is_said_to_be),
         TEST(what_is_held_is_not_sent),
         cmocka_unit_test(waits_double_up_to_five_minutes),

@@ -308,6 +308,7 @@ enum err_code metrics_make(void *context, struct buf *out, struct err *err) {
     size_t count = 0;
     struct arena arena;
     arena_init(&arena, SNAPSHOT_TREE_BYTES);
+    AUTO_BUF alerts = BUF_INIT(BUF_TEXT_MAX);
     struct ledger_totals *totals = mem_alloc_array(FLOW_ITEMS_MAX, sizeof(*totals));
     enum err_code code = snapshot_take(&s->status_cache, &status, err);
     if (code == ERR_NONE) {
@@ -316,12 +317,16 @@ enum err_code metrics_make(void *context, struct buf *out, struct err *err) {
     if (code == ERR_NONE) {
         code = read_ledger(reader.store, &arena, totals, &count, err);
     }
+    if (code == ERR_NONE) {
+        code = metrics_add_alerts(s->flow, reader.store, &alerts, err);
+    }
     readers_return(&s->readers, &reader);
     if (code == ERR_NONE) {
         for (size_t i = 0; i < ARRAY_COUNT(families); i++) {
             add_family(&families[i], status->tree, out);
         }
         add_ledger(s, totals, count, out);
+        buf_addstr(out, buf_str(&alerts));
     }
     snapshot_return(&s->status_cache, status);
     mem_free(totals);

@@ -121,6 +121,9 @@ struct MHD_Response *changes_open(struct request *r, struct reply *reply, struct
 
 /* Text of the metrics that come from the store; the make of metrics_cache. */
 enum err_code metrics_make(void *context, struct buf *out, struct err *err);
+/* Of checks, alerts and notices (metrics_alerts.c). */
+MUST_CHECK enum err_code metrics_add_alerts(const struct flow *flow, struct store *s,
+                                            struct buf *out, struct err *err);
 
 /* ---- pieces ---- */
 struct file_in_program {

@@ -107,7 +107,7 @@ static enum err_code tell_route(const struct book *b, const struct round_check *
     if (begun == 0) {
         return add(b, r->alert, route->name, "firing", held, err);
     }
-    code = count(b, r->alert, route->name, "event = 'firing' AND state = 'held'", &holding, err);
+    code = count(b, r->alert, route->name, "state = 'held'", &holding, err);
     if (code != ERR_NONE) {
         return code;
     }
@@ -115,10 +115,10 @@ static enum err_code tell_route(const struct book *b, const struct round_check *
         b->summary->notices++;
         return BOOK_RUN(b->store,
                         "UPDATE _plumb_deliveries SET state = 'pending', next_us = ?3 WHERE alert "
-                        "= ?1 AND route = ?2 AND event = 'firing' AND state = 'held'",
+                        "= ?1 AND route = ?2 AND state = 'held'",
                         err, V_NUMBER(r->alert), V_C(route->name), V_NUMBER(b->now_us));
     }
-    /* Held, the first notice will tell how it is then. */
+    /* What is held will tell how it is when it is let go. */
     return r->verdict == VERDICT_WORSE && holding == 0
                ? add(b, r->alert, route->name, "worse", held, err)
                : ERR_NONE;
@@ -175,9 +175,10 @@ static enum err_code find_ended(const struct book *b, struct ended *out, size_t 
         "EXISTS (SELECT 1 FROM _plumb_deliveries d WHERE d.alert = a.id AND d.event IN ('firing', "
         "'worse') AND d.state <> 'held' AND NOT EXISTS (SELECT 1 FROM _plumb_deliveries r WHERE "
         "r.alert = a.id AND r.route = d.route AND r.event = 'resolved' AND r.state <> 'held')) AND "
-        "a.resolved_us > ?1 ORDER BY a.id",
+        "(a.resolved_us > ?1 OR EXISTS (SELECT 1 FROM _plumb_deliveries h WHERE h.alert = a.id AND "
+        "h.event = 'resolved' AND h.state = 'held')) ORDER BY a.id",
         &st, err);
-    if (code == ERR_NONE) { /* older ones were told, or their routes are gone */
+    if (code == ERR_NONE) { /* older ones were told, are held, or their routes are gone */
         store_bind_i64(st, 1, b->now_us - CHECK_DAY_US);
     }
     while (code == ERR_NONE && has_row && *count < capacity) {

@@ -156,6 +156,16 @@ static enum err_code look(struct watch *w, struct round_check *checks, int64_t n
     return code;
 }
 
+/* When a round was last done: checks that rest tell nothing of that. */
+static enum err_code note_round(struct store *s, int64_t now_us, struct err *err) {
+    char text[24];
+    (void)snprintf(text, sizeof text, "%lld", (long long)now_us);
+    return BOOK_RUN(s,
+                    "INSERT INTO _plumb_meta(key, value) VALUES ('watched', ?1) ON CONFLICT (key) "
+                    "DO UPDATE SET value = excluded.value",
+                    err, V_C(text));
+}
+
 static enum err_code note(struct watch *w, struct round_check *checks, int64_t now_us,
                           struct watch_summary *out, struct err *err) {
     const struct book book = {.store = w->writes,
@@ -170,6 +180,9 @@ static enum err_code note(struct watch *w, struct round_check *checks, int64_t n
         return code;
     }
     code = book_write(&book, err);
+    if (code == ERR_NONE) {
+        code = note_round(w->writes, now_us, err);
+    }
     if (code == ERR_NONE) {
         return store_commit(w->writes, err);
     }
@@ -222,7 +235,10 @@ bool watch_is_needed(const struct flow *flow, struct store *s) {
     int64_t one = 0;
     bool found = false;
     struct err ignored = ERR_INIT;
-    return store_get_i64(s, "SELECT 1 FROM _plumb_checks LIMIT 1", &one, &found, &ignored) ==
-               ERR_NONE &&
+    return store_get_i64(s,
+                         "SELECT 1 WHERE EXISTS (SELECT 1 FROM _plumb_checks) OR EXISTS (SELECT 1 "
+                         "FROM _plumb_alerts WHERE state <> 'resolved') OR EXISTS (SELECT 1 FROM "
+                         "_plumb_deliveries WHERE event = 'resolved' AND state = 'held')",
+                         &one, &found, &ignored) == ERR_NONE &&
            found;
 }

@@ -43,7 +43,8 @@ MUST_CHECK enum err_code watch_round(struct watch *w, int64_t now_us, bool all,
 /* The checks' SQL compiled against the store's schema, and their columns: part of `plumb check`.
  * CONFIG with its place. */
 MUST_CHECK enum err_code watch_compile(const struct flow *flow, struct store *s, struct err *err);
-/* Whether a round would do anything: the flow has checks, or the store has some from before. */
+/* Whether a round would do anything: the flow has checks, or the store has some from
+ * before, or an end that was held and is still to be told. */
 bool watch_is_needed(const struct flow *flow, struct store *s);
 
 /* ---- people's part, over a store opened with STORE_NOTE ---- */

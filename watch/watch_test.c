@@ -257,6 +257,52 @@ static void quiet_hours_hold_warnings_until_the_morning(void **state) {
     world_end(w);
 }
 
+/* Told as a warning, it becomes an error in the night: that is told in the morning, once. */
+static void what_became_worse_while_it_was_held_is_told_afterwards(void **state) {
+    (void)state;
+    struct err err = ERR_INIT;
+    int64_t id = 0;
+    struct world *w = world_of("  a: {heartbeat: orders, warn: 1h, error: 3h, keep: 0s}\n");
+    round_now(w);
+    later(w, 2 * HOUR);
+    assert_int_equal(notices(w, "firing", "pending"), 1);
+    const struct watch_silence what = {"a", 4 * HOUR, "ada", "x"};
+    assert_int_equal(watch_silence(w->store, &what, w->now, &id, &err), ERR_NONE);
+    later(w, 2 * HOUR);
+    assert_int_equal(notices(w, "worse", "held"), 1);
+    later(w, 2 * HOUR + MINUTE);
+    assert_int_equal(notices(w, "worse", "held"), 0);
+    assert_int_equal(notices(w, "worse", "pending"), 1);
+    later(w, MINUTE);
+    assert_int_equal(notices(w, "worse", "pending"), 1);
+    world_end(w);
+}
+
+/* An incident of somebody who was told must end, however long the silence over its end was. */
+static void an_end_that_was_held_for_days_is_told(void **state) {
+    (void)state;
+    struct err err = ERR_INIT;
+    int64_t id = 0;
+    struct world *w = world_of("  a: {heartbeat: orders, within: 1h, keep: 0s}\n");
+    round_now(w);
+    later(w, 2 * HOUR);
+    assert_int_equal(notices(w, "firing", "pending"), 1);
+    const struct watch_silence what = {"a", 3 * DAY, "ada", "x"};
+    assert_int_equal(watch_silence(w->store, &what, w->now, &id, &err), ERR_NONE);
+    bring(w, 1);
+    later(w, MINUTE);
+    assert_int_equal(notices(w, "resolved", "held"), 1);
+    world_use(w, "  every: 10s\n"); /* not even that nothing is checked any more forgets it */
+    later(w, 2 * DAY);
+    assert_int_equal(notices(w, "resolved", "held"), 1);
+    assert_true(watch_is_needed(w->flow, w->store));
+    later(w, DAY + HOUR);
+    assert_int_equal(notices(w, "resolved", "held"), 0);
+    assert_int_equal(notices(w, "resolved", "pending"), 1);
+    assert_false(watch_is_needed(w->flow, w->store));
+    world_end(w);
+}
+
 static void quiet_hours_know_their_zone(void **state) {
     (void)state;
     const struct flow_quiet night = {22 * 60, 7 * 60, 2 * HOUR, LEVEL_FINE};
@@ -407,6 +453,8 @@ int main(void) {
         cmocka_unit_test(a_silence_outlives_a_change_of_the_check),
         cmocka_unit_test(a_silence_that_is_ended_lets_go_what_is_still_wrong),
         cmocka_unit_test(quiet_hours_hold_warnings_until_the_morning),
+        cmocka_unit_test(what_became_worse_while_it_was_held_is_told_afterwards),
+        cmocka_unit_test(an_end_that_was_held_for_days_is_told),
         cmocka_unit_test(quiet_hours_know_their_zone),
         cmocka_unit_test(a_check_that_is_removed_ends_its_alert_and_says_why),
         cmocka_unit_test(every_look_by_another_process_comes_to_the_same),

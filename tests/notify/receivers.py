@@ -3,14 +3,17 @@ import http.server
 import json
 import socketserver
 import threading
+import time
 
 
 class Receiver:
-    """Keeps what it gets; answers are taken from `answers` (status, headers), and 200 when there is none left."""
+    """Keeps what it gets; answers are taken from `answers` (status, headers), and 200 when there is none left; `says` is the
+    body, which comes after `wait_seconds`."""
 
     def __init__(self, port=0):
         outer = self
         self.got, self.answers, self.lock = [], [], threading.Lock()
+        self.says, self.wait_seconds = b"word\n", 0
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def answer(self):
@@ -22,9 +25,13 @@ class Receiver:
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", "5")
+                time.sleep(outer.wait_seconds)  # a slow one
+                self.send_header("Content-Length", str(len(outer.says)))
                 self.end_headers()
-                self.wfile.write(b"word\n")
+                try:
+                    self.wfile.write(outer.says)
+                except OSError:
+                    pass  # it was too much for the other side
 
             do_GET = do_POST = answer
 

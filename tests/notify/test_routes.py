@@ -166,6 +166,59 @@ def test_death_between_sending_and_writing_it_down_sends_the_same_notice_again(p
     assert len({headers["Idempotency-Key"] for _, _, headers, _ in receiver.got}) == 1
 
 
+def test_an_answer_of_any_length_after_a_yes_is_a_yes(place, receiver):
+    """Otherwise who likes to talk is told for a day."""
+    p = place(routes(hook=f"{{type: webhook, url: '{receiver.url}'}}"))
+    receiver.says = b"x" * (3 << 20)
+    p.run(BAD)
+    p.run(later=HOUR)
+    assert receiver.events() == ["firing"] and p.deliveries() == [("firing", "sent", 1)]
+    receiver.answers = [(503, {}), (400, {})]
+    p.run(GOOD)
+    assert p.deliveries()[1] == ("resolved", "pending", 1), "a no of any length is a no"
+
+
+def test_no_secret_is_in_what_is_kept_or_logged(place):
+    """Keys stand in addresses and headers; the reason why a notice is not sent is for everybody to read."""
+    p = place(routes(hook=f"{{type: webhook, url: 'http://127.0.0.1:{free_port()}/T0KENPATH/x?key=T0KENQUERY', headers: {{Authorization: T0KENHEAD}}}}",
+                     pager=f"{{type: pagerduty, key: T0KENPAGER, url: 'http://ada:T0KENUSER@127.0.0.1:{free_port()}/v2'}}"))
+    done = p.run(BAD)
+    assert [attempts for _, _, attempts in p.deliveries()] == [1, 1]
+    shown = p.plumb.run("alerts", p.flow, env={"PLUMB_CLOCK": p.now})
+    assert "127.0.0.1" in done.stderr and "Not delivered" in shown.stdout
+    everything = done.stdout + done.stderr + shown.stdout + str(p.deliveries("last_error")) + (p.flow / "told.db").read_bytes().decode("latin-1")
+    assert "T0KEN" not in everything
+
+
+@pytest.mark.parametrize("echo", ["T0KENHEAD", "Bearer T0KENHEAD"])
+def test_a_receiver_that_repeats_the_secret_does_not_leak_it(place, receiver, echo):
+    p = place(routes(hook=f"{{type: webhook, url: '{receiver.url}', headers: {{Authorization: Bearer T0KENHEAD}}}}"))
+    receiver.answers, receiver.says = [(401, {})], f"{echo} is no token of ours".encode()
+    done = p.run(BAD)
+    [(error,)] = p.deliveries("last_error")
+    assert "the answer was 401" in error and "no token of ours" in error
+    assert "T0KEN" not in error + done.stderr
+
+
+def test_a_slow_receiver_holds_up_neither_the_others_nor_the_end(place, receiver):
+    slow = Receiver()
+    slow.wait_seconds = 3
+    p = place(routes(slow=f"{{type: webhook, url: '{slow.url}', timeout: 10s}}", quick=f"{{type: webhook, url: '{receiver.url}'}}"))
+    p.bring(BAD)
+    running = p.plumb.start("run", p.flow, cwd=p.flow)
+    try:
+        wait_for(lambda: slow.got and receiver.got)
+        wait_for(lambda: ("quick", "sent") in p.deliveries("route, state"))
+        assert ("slow", "pending") in p.deliveries("route, state"), "what is known is written at once"
+    finally:
+        began = time.monotonic()
+        running.terminate()
+        assert running.wait(30) == 0
+        assert time.monotonic() - began < 8
+        slow.close()
+    assert p.deliveries("route, state") == [("slow", "sent"), ("quick", "sent")] and len(slow.got) == 1
+
+
 # ---- a running program ----
 
 def wait_for(condition, seconds=30):
@@ -196,7 +249,7 @@ def test_a_watch_that_does_not_look_does_not_ping(place, receiver):
     assert len(receiver.got) == 1  # the round of --once looked at the checks before it
     import sqlite3  # pylint: disable=import-outside-toplevel
     connection = sqlite3.connect(p.flow / "told.db")
-    connection.execute("CREATE TRIGGER late AFTER UPDATE ON _plumb_checks BEGIN UPDATE _plumb_checks SET evaluated_us = 1; END")
+    connection.execute("CREATE TRIGGER late AFTER UPDATE ON _plumb_meta BEGIN UPDATE _plumb_meta SET value = '1' WHERE key = 'watched'; END")
     connection.commit()
     connection.close()
     p.run()

@@ -176,6 +176,32 @@ def test_promtool_finds_nothing(serve):
     check(server.get("/metrics")[2].decode())
 
 
+def test_metrics_of_checks_and_notices(plumb, make_flow):
+    """Asked of the store, so a round of checks that is not done any more is seen by its time standing still."""
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    flow = FLOW + ("checks:\n  every: 1s\n  few: {sql: \"SELECT count(*) FROM events\", max: 5}\n  many: {sql: \"SELECT 1\", max: 0, severity: warn}\n"
+                   f"alerts:\n  routes:\n    hook: {{type: webhook, url: 'http://127.0.0.1:{port}/', severity: error}}\n")
+    server = Server(plumb, make_flow({"flow.yaml": flow, "data/a.jsonl": data(9)}, name="alerted"))
+    try:
+        server.settled(9)
+        until = time.monotonic() + 20
+        while True:
+            text = server.get("/metrics")[2].decode()
+            metrics = parse_metrics(text)
+            if sum(metrics["plumb_alerts_firing"].values()) == 2 and metrics["plumb_notices_undelivered"]['route="hook"'] == 1:
+                break
+            assert time.monotonic() < until, text
+            time.sleep(0.1)
+        assert metrics["plumb_alerts_firing"] == {'severity="warn"': 1, 'severity="error"': 1}
+        assert metrics["plumb_checks"][""] == 2 and abs(metrics["plumb_watch_round_timestamp_seconds"][""] - time.time()) < 15
+        assert abs(metrics["plumb_notices_oldest_timestamp_seconds"]['route="hook"'] - time.time()) < 25
+        assert [metrics[f"plumb_notices_{name}"]['route="hook"'] for name in ("sent", "failed", "held")] == [0, 0, 0]
+        check(text)
+    finally:
+        assert server.stop() == 0
+
+
 # ---- the API ----
 def test_status_is_the_commands_document(serve, plumb):
     server = serve()
