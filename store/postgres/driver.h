@@ -41,6 +41,8 @@ struct postgres_store {
     struct postgres_presented *presented; /* [flow->stream_count] */
     struct pg *guard;                     /* of who builds aside (aside.c); or NULL */
     struct store *scratch;                /* in SQLite, where the flow's SQL is analysed; or NULL */
+    int64_t changed;                      /* rows, since it was opened, by about */
+    int64_t analyse_at;                   /* when it reaches this, tables are analysed */
     int64_t ticks[STORE_TICKS];           /* nothing counts here */
 };
 

@@ -80,9 +80,35 @@ enum err_code postgres_claim(struct store *base, const char *unit, bool wait, bo
     return code;
 }
 
+/* Autovacuum comes by every minute, and a backlog grows a table from nothing in less: until then the
+ * planner takes it for a small one. So after the first rows, and each time they are twice as many. */
+#define ANALYSE_ROWS_FIRST 5000
+
+static void analyse_tables(struct postgres_store *s) {
+    const struct flow *flow = s->base.flow;
+    const bool writes = s->base.mode == STORE_WRITE || s->base.mode == STORE_ASIDE;
+    if (!writes || s->changed < (s->analyse_at > 0 ? s->analyse_at : ANALYSE_ROWS_FIRST)) {
+        return;
+    }
+    s->analyse_at = s->changed * 2;
+    struct err ignored = ERR_INIT; /* the tables are right without */
+    for (size_t i = 0; i < flow->table_count; i++) {
+        if (!store_table_is_elsewhere(&s->base, &flow->tables[i])) {
+            char *sql = mem_printf("ANALYZE \"%s\"", flow->tables[i].name);
+            (void)!postgres_execute(&s->base, sql, &ignored);
+            mem_free(sql);
+        }
+    }
+}
+
 enum err_code postgres_commit(struct store *base, struct err *err) {
+    struct postgres_store *s = postgres_of(base);
     bool unknown = false; /* the engine reads back what it wrote */
-    return pg_commit(postgres_of(base)->pg, &unknown, err);
+    enum err_code code = pg_commit(s->pg, &unknown, err);
+    if (code == ERR_NONE) {
+        analyse_tables(s);
+    }
+    return code;
 }
 
 void postgres_rollback(struct store *base) {
@@ -229,8 +255,15 @@ static enum err_code run_work(struct postgres_store *s, void *context, struct er
 }
 
 enum err_code postgres_run(struct store_statement *st, int64_t *changes, struct err *err) {
-    struct run_context c = {pg_of(st), changes, NULL};
-    return postgres_within(postgres_of(st->store), run_work, &c, err);
+    int64_t rows = 0;
+    struct run_context c = {pg_of(st), &rows, NULL};
+    struct postgres_store *s = postgres_of(st->store);
+    enum err_code code = postgres_within(s, run_work, &c, err);
+    s->changed += rows;
+    if (code == ERR_NONE && changes != NULL) {
+        *changes = rows;
+    }
+    return code;
 }
 
 static enum err_code step_work(struct postgres_store *s, void *context, struct err *err) {

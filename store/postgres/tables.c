@@ -267,6 +267,32 @@ enum err_code pg_index_exists(struct pg *pg, const struct flow_table *t, size_t 
 
 /* ---- making ---- */
 
+static bool has_column(const struct flow_table *t, size_t index, size_t column) {
+    for (size_t k = 0; k < t->indexes[index].count; k++) {
+        if (t->indexes[index].columns[k] == column) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* An index ends with the table's key, as SQLite's do: "the next of this pool" is one step in it. Up to
+ * the first column whose values may be too long for an index. */
+static void index_key(const struct flow_table *t, size_t index, struct buf *out) {
+    if (t->key_auto) {
+        buf_adds(out, ", \"_partition\", \"_record\"");
+    }
+    for (size_t i = 0; i < t->key_count; i++) {
+        const struct column *c = &t->schema.columns[t->key[i]];
+        if (c->type == TYPE_TEXT || c->type == TYPE_JSON || c->type == TYPE_BYTES) {
+            return;
+        }
+        if (!has_column(t, index, t->key[i])) {
+            buf_addf(out, ", \"%s\"", c->name);
+        }
+    }
+}
+
 /* Asked first: CREATE INDEX IF NOT EXISTS waits for everybody who writes to the table. */
 static enum err_code index_ensure(struct pg *pg, const struct flow_table *t, size_t index,
                                   struct err *err) {
@@ -285,6 +311,7 @@ static enum err_code index_ensure(struct pg *pg, const struct flow_table *t, siz
         buf_addf(&sql, "%s\"%s\"", k > 0 ? ", " : "",
                  t->schema.columns[t->indexes[index].columns[k]].name);
     }
+    index_key(t, index, &sql);
     buf_adds(&sql, ")");
     return pg_execute(pg, buf_c(&sql), err);
 }
