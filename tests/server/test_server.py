@@ -476,11 +476,11 @@ def test_malformed_requests_end_nothing(serve):
                     b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello", b"GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n",
                     b"GET /api/v1/tables/..%2f..%2fx/rows HTTP/1.1\r\nHost: localhost\r\n\r\n"]:
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-            connection.sendall(request)
-            connection.shutdown(socket.SHUT_WR)
             try:
+                connection.sendall(request)
+                connection.shutdown(socket.SHUT_WR)
                 answer = connection.recv(1 << 16)
-            except ConnectionResetError:
+            except OSError:  # it may have hung up before it heard all
                 answer = b""
         assert not answer.startswith(b"HTTP/1.1 200") and b"root:" not in answer, request[:40]
     assert server.json("/ready")["ready"] is True
