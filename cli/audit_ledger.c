@@ -45,11 +45,12 @@ static const struct {
       "SELECT " BATCH_NAME ", 'its cursor stands at record ' || json_extract(b.cursor, "
       "'$.records') || ', its records end at ' || (b.first_record + b.records) FROM " BATCHES
       " WHERE CASE WHEN json_valid(b.cursor) THEN json_type(b.cursor, '$.records') = 'integer' AND "
-      "json_extract(b.cursor, '$.records') <> b.first_record + b.records END",
+      "CAST(json_extract(b.cursor, '$.records') AS BIGINT) <> b.first_record + b.records END",
       "SELECT p.source || ' ' || p.name, 'the cursor stands at record ' || json_extract(p.cursor, "
       "'$.records') || ', staged are ' || p.records FROM _plumb_partitions p WHERE CASE WHEN "
       "json_valid(p.cursor) THEN json_type(p.cursor, '$.records') = 'integer' AND "
-      "json_extract(p.cursor, '$.records') <> p.records ELSE p.cursor IS NULL AND p.last_seq > 0 "
+      "CAST(json_extract(p.cursor, '$.records') AS BIGINT) <> p.records ELSE p.cursor IS NULL AND "
+      "p.last_seq > 0 "
       "END"}},
     {"decoding",
      "in each batch, records = decoded + rejected",
@@ -87,13 +88,14 @@ static const struct {
      {"SELECT " BATCH_NAME " || ', transform ' || l.transform, l.rows_in || ' rows in, but ' || "
       "l.records_out || ' records out + ' || l.filtered || ' filtered + ' || l.rejected || "
       "' rejected' FROM " LINES " WHERE l.rows_in <> "
-      "l.records_out + l.filtered + l.rejected OR min(l.records_out, l.filtered, l.rejected) < 0",
+      "l.records_out + l.filtered + l.rejected OR l.records_out < 0 OR l.filtered < 0 OR "
+      "l.rejected < 0",
       "SELECT " BATCH_NAME " || ', transform ' || l.transform, l.rows_out || ' rows out, but ' || "
       "l.inserted || ' inserted + ' || l.updated || ' updated + ' || l.unchanged || ' unchanged + "
       "' || l.deleted || ' deleted + ' || l.superseded || ' superseded' FROM " LINES
       " WHERE l.rows_out <> l.inserted + l.updated + l.unchanged + "
-      "l.deleted + l.superseded OR min(l.inserted, l.updated, l.unchanged, l.deleted, "
-      "l.superseded) < 0",
+      "l.deleted + l.superseded OR l.inserted < 0 OR l.updated < 0 OR l.unchanged < 0 OR "
+      "l.deleted < 0 OR l.superseded < 0",
       "SELECT " BATCH_NAME " || ', transform ' || l.transform, l.rows_in || ' rows in, but the "
       "batch has ' || b.decoded || ' decoded rows' FROM " LINES " WHERE l.rows_in <> b.decoded AND "
       "NOT EXISTS (SELECT 1 FROM _plumb_streams s WHERE s.batch = l.batch)",
@@ -118,13 +120,21 @@ static const struct {
       "_plumb_rejects r LEFT JOIN _plumb_batches b ON b.id = r.taken_back_by WHERE "
       "r.taken_back_by IS NOT NULL AND b.id IS NULL",
       "SELECT DISTINCT 'ledger of transform ' || l.transform, 'its transform is not there' FROM "
-      "_plumb_ledger l LEFT JOIN _plumb_transforms t ON t.name = l.transform WHERE t.name IS NULL",
-      /* Names of queues go "_plumb_q_TRANSFORM" or "_plumb_q_TRANSFORM.rest". */
-      "SELECT 'queue ' || q.name, 'its transform is not there' FROM (SELECT name, substr(name, 10) "
-      "|| '.' AS rest FROM sqlite_schema WHERE type = 'table' AND name GLOB '_plumb_q_*') q LEFT "
-      "JOIN _plumb_transforms t ON t.name = substr(q.rest, 1, instr(q.rest, '.') - 1) WHERE t.name "
-      "IS NULL"}},
+      "_plumb_ledger l LEFT JOIN _plumb_transforms t ON t.name = l.transform WHERE t.name IS "
+      "NULL"}},
 };
+
+/* Names of queues go "_plumb_q_TRANSFORM" or "_plumb_q_TRANSFORM.rest". */
+static enum err_code find_queues(struct audit *a, struct err *err) {
+    char *sql = mem_printf(
+        "SELECT 'queue ' || q.name, 'its transform is not there' FROM (SELECT name, substr(name, "
+        "10) || '.' AS rest FROM %s AS n) q LEFT JOIN _plumb_transforms t ON t.name = "
+        "substr(q.rest, 1, CAST(instr(q.rest, '.') AS INTEGER) - 1) WHERE t.name IS NULL",
+        store_queues_sql(a->opened->store));
+    enum err_code code = audit_find_rows(a, sql, err);
+    mem_free(sql);
+    return code;
+}
 
 enum err_code audit_ledger(struct audit *a, struct err *err) {
     enum err_code code = ERR_NONE;
@@ -135,6 +145,9 @@ enum err_code audit_ledger(struct audit *a, struct err *err) {
             if (checks[i].selects[k] != NULL) {
                 code = audit_find_rows(a, checks[i].selects[k], err);
             }
+        }
+        if (code == ERR_NONE && i + 1 == ARRAY_COUNT(checks)) {
+            code = find_queues(a, err);
         }
         audit_end(a);
     }

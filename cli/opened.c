@@ -26,8 +26,9 @@ void opened_close(struct opened *o) {
 enum err_code opened_has_table(const struct opened *o, const char *name, bool *out,
                                struct err *err) {
     struct store_statement *st = NULL;
-    enum err_code code = store_prepare(
-        o->store, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1", &st, err);
+    char *sql = mem_printf("SELECT 1 FROM %s AS t WHERE name = ?1", store_tables_sql(o->store));
+    enum err_code code = store_prepare(o->store, sql, &st, err);
+    mem_free(sql);
     if (code == ERR_NONE) {
         store_bind_str(st, 1, str_of(name));
         code = store_step(st, out, err);

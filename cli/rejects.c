@@ -71,8 +71,9 @@ static const struct fact_column row_columns_all[] = {{"id", "id", FACT_COUNT},
 #define FROM_REJECTS                                                                               \
     " FROM _plumb_rejects r LEFT JOIN _plumb_batches b ON b.id = r.batch LEFT JOIN "               \
     "_plumb_partitions p ON p.id = b.partition WHERE (?4 <> 0 OR (r.taken_back_by IS NULL AND "    \
-    "r.discarded_us IS NULL)) AND (?1 IS NULL OR r.reason = ?1) AND (?2 IS NULL OR r.transform = " \
-    "?2) AND (?3 IS NULL OR p.source = ?3) "
+    "r.discarded_us IS NULL)) AND (CAST(?1 AS TEXT) IS NULL OR r.reason = ?1) AND (CAST(?2 AS "    \
+    "TEXT) IS NULL OR r.transform = "                                                              \
+    "?2) AND (CAST(?3 AS TEXT) IS NULL OR p.source = ?3) "
 #define STATE                                                                                      \
     "CASE WHEN r.taken_back_by IS NOT NULL THEN 'taken back' WHEN r.discarded_us IS NOT NULL "     \
     "THEN 'discarded' ELSE 'open' END"

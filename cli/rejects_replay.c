@@ -32,9 +32,11 @@ static enum err_code count_of(const struct opened *o, const struct rejects_filte
         o->store,
         "SELECT count(*) FROM _plumb_rejects r JOIN _plumb_batches b ON b.id = r.batch JOIN "
         "_plumb_partitions p ON p.id = b.partition WHERE r.taken_back_by IS NULL AND "
-        "r.discarded_us IS NULL AND (?1 IS NULL "
-        "OR r.reason = ?1) AND (?2 IS NULL OR r.transform = ?2) AND (?3 IS NULL OR r.transform = "
-        "?3 OR (r.transform = '' AND p.source = ?4)) AND (?5 IS NULL OR p.source = ?5)",
+        "r.discarded_us IS NULL AND (CAST(?1 AS TEXT) IS NULL "
+        "OR r.reason = ?1) AND (CAST(?2 AS TEXT) IS NULL OR r.transform = ?2) AND (CAST(?3 AS "
+        "TEXT) IS NULL OR r.transform = "
+        "?3 OR (r.transform = '' AND p.source = ?4)) AND (CAST(?5 AS TEXT) IS NULL OR p.source = "
+        "?5)",
         &st, err);
     if (code != ERR_NONE) {
         return code;

@@ -106,8 +106,9 @@ static void status_release(struct status *s) {
 }
 
 /* Common table expression `slow`: each partition of the source with the mark of its slowest map. */
-static void slow_sql(const struct flow *flow, const struct flow_source *source, struct buf *sql) {
-    buf_adds(sql, "WITH slow AS (SELECT p.id, min(p.last_seq, p.last_seq");
+static void slow_sql(const struct opened *o, const struct flow_source *source, struct buf *sql) {
+    const struct flow *flow = o->flow;
+    buf_addf(sql, "WITH slow AS (SELECT p.id, %s(p.last_seq, p.last_seq", store_least(o->store));
     for (size_t i = 0; i < flow->transform_count; i++) {
         if (flow->transforms[i].source == source) {
             buf_addf(sql,
@@ -122,7 +123,7 @@ static void slow_sql(const struct flow *flow, const struct flow_source *source, 
 static enum err_code query_source(const struct opened *o, const struct flow_source *source,
                                   const char *rest, struct facts *out, struct err *err) {
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
-    slow_sql(o->flow, source, &sql);
+    slow_sql(o, source, &sql);
     buf_adds(&sql, rest);
     struct store_statement *st = NULL;
     enum err_code code = store_prepare(o->store, buf_c(&sql), &st, err);
@@ -140,13 +141,14 @@ static enum err_code collect_sources(const struct opened *o, struct status *s, s
         "SELECT ?1, ?2, (SELECT count(*) FROM slow), count(b.id), coalesce(sum(b.records), 0), "
         "coalesce(sum(b.decoded), 0), coalesce(sum(b.rejected), 0), coalesce(sum(b.raw_bytes), 0), "
         "(SELECT coalesce(sum(length(f.frame)), 0) FROM _plumb_frames f JOIN _plumb_batches k ON "
-        "k.id = f.batch JOIN slow ON slow.id = k.partition), coalesce(sum(b.seq > slow.seq), 0), "
+        "k.id = f.batch JOIN slow ON slow.id = k.partition), count(*) FILTER (WHERE b.seq > "
+        "slow.seq), "
         "max(b.staged_us) FROM slow JOIN _plumb_batches b ON b.partition = slow.id";
     static const char of_partitions[] =
         "SELECT p.source, p.name, p.last_seq, p.records, coalesce(sum(b.rejected), 0), "
         "p.last_seq - slow.seq, coalesce(sum(iif(b.seq > slow.seq, b.records, 0)), 0), p.cursor, "
         "p.updated_us FROM slow JOIN _plumb_partitions p ON p.id = slow.id LEFT JOIN "
-        "_plumb_batches b ON b.partition = p.id GROUP BY p.id ORDER BY "
+        "_plumb_batches b ON b.partition = p.id GROUP BY p.id, slow.seq ORDER BY "
         "p.updated_us DESC, p.id DESC";
     enum err_code code = ERR_NONE;
     for (size_t i = 0; code == ERR_NONE && i < o->flow->source_count; i++) {
@@ -314,16 +316,17 @@ static enum err_code collect_rest(const struct opened *o, struct status *s, stru
                            err);
     }
     if (code == ERR_NONE) {
-        code = facts_query(
-            &s->coverage, o->store,
-            "SELECT p.source, p.name, min(c.low), max(c.high), sum(c.records), sum(c.low > "
-            "c.before "
-            "+ 1), sum(c.low - c.before - 1), group_concat(DISTINCT c.how), (SELECT l.origin FROM "
+        char *sql = mem_printf(
+            "SELECT p.source, p.name, min(c.low), max(c.high), sum(c.records), count(*) FILTER "
+            "(WHERE c.low > c.before + 1), sum(c.low - c.before - 1), %s, (SELECT l.origin FROM "
             "_plumb_coverage l WHERE l.partition = p.id ORDER BY l.low DESC LIMIT 1), "
             "max(c.updated_us) FROM (SELECT *, lag(high, 1, low - 1) OVER (PARTITION BY partition "
             "ORDER BY low) AS before FROM _plumb_coverage) c JOIN _plumb_partitions p ON p.id = "
             "c.partition GROUP BY p.id ORDER BY p.source, p.id",
-            err);
+            store_dialect(o->store) == STORE_SQLITE ? "group_concat(DISTINCT c.how)"
+                                                    : "string_agg(DISTINCT c.how, ',')");
+        code = facts_query(&s->coverage, o->store, sql, err);
+        mem_free(sql);
     }
     return code == ERR_NONE ? queues_failed(o, NULL, FACTS_ROWS_MAX, &s->failed, err) : code;
 }

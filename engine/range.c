@@ -84,7 +84,7 @@ static enum err_code find_bounds(struct range *r, struct store *s, struct err *e
         s,
         "SELECT coalesce(min(b.id), 0), coalesce(max(b.id), 0) FROM _plumb_batches b JOIN "
         "_plumb_partitions p ON p.id = b.partition WHERE b.id >= ?1 AND b.id <= ?2 AND b.staged_us "
-        ">= ?3 AND b.staged_us <= ?4 AND (?5 IS NULL OR p.source = ?5)",
+        ">= ?3 AND b.staged_us <= ?4 AND (CAST(?5 AS TEXT) IS NULL OR p.source = ?5)",
         &st, err);
     if (code != ERR_NONE) {
         return code;

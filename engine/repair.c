@@ -124,13 +124,13 @@ static enum err_code mend_taken_back(struct repair *r, struct err *err) {
 static enum err_code find_queue(struct repair *r, struct buf *out, struct err *err) {
     struct store_statement *st = NULL;
     bool found = false;
-    enum err_code code = store_prepare(
-        r->store,
-        "SELECT q.name FROM (SELECT name, substr(name, 10) || '.' AS rest FROM sqlite_schema WHERE "
-        "type = 'table' AND name GLOB '_plumb_q_*' AND name > ?1) q LEFT JOIN _plumb_transforms t "
-        "ON t.name = substr(q.rest, 1, instr(q.rest, '.') - 1) WHERE t.name IS NULL ORDER BY "
-        "q.name LIMIT 1",
-        &st, err);
+    char *sql = mem_printf(
+        "SELECT q.name FROM (SELECT name, substr(name, 10) || '.' AS rest FROM %s AS n WHERE name "
+        "> ?1) q LEFT JOIN _plumb_transforms t ON t.name = substr(q.rest, 1, CAST(instr(q.rest, "
+        "'.') AS INTEGER) - 1) WHERE t.name IS NULL ORDER BY q.name LIMIT 1",
+        store_queues_sql(r->store));
+    enum err_code code = store_prepare(r->store, sql, &st, err);
+    mem_free(sql);
     if (code == ERR_NONE) {
         store_bind_str(st, 1, buf_str(out));
         code = store_step(st, &found, err);

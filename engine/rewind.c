@@ -18,10 +18,11 @@ struct place {
 static enum err_code find_partition(struct run *r, const struct rewind *what, struct place *at,
                                     struct rewound *out, struct err *err) {
     struct store_statement *st = NULL;
-    enum err_code code = store_prepare(r->store,
-                                       "SELECT id, name, count(*) OVER () FROM _plumb_partitions "
-                                       "WHERE source = ?1 AND (?2 IS NULL OR name = ?2)",
-                                       &st, err);
+    enum err_code code =
+        store_prepare(r->store,
+                      "SELECT id, name, count(*) OVER () FROM _plumb_partitions "
+                      "WHERE source = ?1 AND (CAST(?2 AS TEXT) IS NULL OR name = ?2)",
+                      &st, err);
     if (code != ERR_NONE) {
         return code;
     }

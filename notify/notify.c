@@ -124,7 +124,7 @@ static void hide_words(struct buf *text, const char *secret) {
         char *word = mem_strndup(p, len);
         for (char *at = len < SECRET_BYTES_MIN || text->data == NULL ? NULL
                                                                      : strstr(text->data, word);
-             at != NULL; at = strstr(at, word)) {
+             at != NULL; at = strstr(at + len, word)) { /* a secret may be of stars itself */
             memset(at, '*', len);
         }
         mem_free(word);

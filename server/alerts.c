@@ -91,7 +91,8 @@ enum err_code route_alerts(struct request *r, struct reply *reply, struct err *e
         "a.acknowledged_by, a.note, a.reminders, (SELECT count(*) FROM _plumb_deliveries d WHERE "
         "d.alert = a.id AND (d.state = 'failed' OR (d.state = 'pending' AND d.attempts > 0))), "
         "a.check_name "
-        "FROM _plumb_alerts a WHERE a.id < ?1 AND (?2 IS NULL OR a.check_name = ?2) AND (?3 IS "
+        "FROM _plumb_alerts a WHERE a.id < ?1 AND (CAST(?2 AS TEXT) IS NULL OR a.check_name = ?2) "
+        "AND (CAST(?3 AS TEXT) IS "
         "NULL OR a.state = ?3 OR (?3 = 'open' AND a.state <> 'resolved')) ORDER BY a.id DESC LIMIT "
         "?4",
         columns,
@@ -120,7 +121,8 @@ enum err_code route_checks(struct request *r, struct reply *reply, struct err *e
         {"message", LISTING_TEXT},  {"since", LISTING_TIME}, {"evaluated", LISTING_TIME}};
     struct listing l = {
         "SELECT name, kind, subject, severity, state, value_text, message, state_since_us, "
-        "evaluated_us FROM _plumb_checks WHERE (?1 IS NULL OR state = ?1) ORDER BY name",
+        "evaluated_us FROM _plumb_checks WHERE (CAST(?1 AS TEXT) IS NULL OR state = ?1) ORDER BY "
+        "name",
         columns,
         ARRAY_COUNT(columns),
         {{0}},
@@ -154,15 +156,16 @@ enum err_code route_notices(struct request *r, struct reply *reply, struct err *
         {"event", LISTING_TEXT}, {"state", LISTING_TEXT},   {"attempts", LISTING_NUMBER},
         {"next", LISTING_TIME},  {"error", LISTING_TEXT},   {"created", LISTING_TIME},
         {"sent", LISTING_TIME}};
-    struct listing l = {"SELECT id, alert, route, event, state, attempts, next_us, last_error, "
-                        "created_us, sent_us FROM _plumb_deliveries WHERE id < ?1 AND (?2 IS NULL "
-                        "OR route = ?2) AND (?3 IS NULL OR state = ?3) ORDER BY id DESC LIMIT ?4",
-                        columns,
-                        ARRAY_COUNT(columns),
-                        {{0}},
-                        0,
-                        NULL,
-                        NULL};
+    struct listing l = {
+        "SELECT id, alert, route, event, state, attempts, next_us, last_error, "
+        "created_us, sent_us FROM _plumb_deliveries WHERE id < ?1 AND (CAST(?2 AS TEXT) IS NULL "
+        "OR route = ?2) AND (CAST(?3 AS TEXT) IS NULL OR state = ?3) ORDER BY id DESC LIMIT ?4",
+        columns,
+        ARRAY_COUNT(columns),
+        {{0}},
+        0,
+        NULL,
+        NULL};
     int64_t limit = 0;
     int64_t before = 0;
     enum err_code code = listing_page(r, &limit, &before, err);

@@ -21,7 +21,8 @@ enum err_code route_batches(struct request *r, struct reply *reply, struct err *
     struct listing l = {
         "SELECT b.id, p.source, p.name, b.seq, b.first_record, b.records, b.decoded, b.rejected, "
         "b.taken_back, b.raw_bytes, b.staged_us FROM _plumb_batches b JOIN _plumb_partitions p ON "
-        "p.id = b.partition WHERE b.id < ?1 AND (?2 IS NULL OR p.source = ?2) AND (?3 IS NULL OR "
+        "p.id = b.partition WHERE b.id < ?1 AND (CAST(?2 AS TEXT) IS NULL OR p.source = ?2) AND "
+        "(CAST(?3 AS TEXT) IS NULL OR "
         "p.name = ?3) ORDER BY b.id DESC LIMIT ?4",
         columns,
         ARRAY_COUNT(columns),
@@ -55,7 +56,8 @@ enum err_code route_ledger(struct request *r, struct reply *reply, struct err *e
     struct listing l = {
         "SELECT batch, transform, rows_in, records_out, rows_out, filtered, rejected, inserted, "
         "updated, unchanged, deleted, superseded, taken_back, duration_us, version, applied_us "
-        "FROM _plumb_ledger WHERE batch < ?1 AND (?2 IS NULL OR transform = ?2) ORDER BY batch "
+        "FROM _plumb_ledger WHERE batch < ?1 AND (CAST(?2 AS TEXT) IS NULL OR transform = ?2) "
+        "ORDER BY batch "
         "DESC, transform LIMIT ?3",
         columns,
         ARRAY_COUNT(columns),
@@ -119,7 +121,7 @@ static enum err_code write_history(struct store *s, struct reply *reply, int64_t
          NULL},
         {"SELECT applied_us / ?1 * ?1 AS at, transform, count(*), sum(rows_in), sum(rejected), "
          "sum(duration_us), max(duration_us) FROM (SELECT * FROM _plumb_ledger ORDER BY batch DESC "
-         "LIMIT ?3) WHERE applied_us >= ?2 GROUP BY 1, 2 ORDER BY 1, 2",
+         "LIMIT ?3) AS l WHERE applied_us >= ?2 GROUP BY 1, 2 ORDER BY 1, 2",
          of_transforms,
          ARRAY_COUNT(of_transforms),
          {{0}},

@@ -71,6 +71,9 @@ static enum err_code open_slot(struct readers *r, size_t slot, struct err *err) 
     if (code != ERR_NONE) {
         return code;
     }
+    if (store_dialect(r->stores[slot]) != STORE_SQLITE) {
+        return ERR_NONE; /* the cache is the server's */
+    }
     char *sql = mem_printf("PRAGMA cache_size = -%d", READERS_CACHE_KIB);
     code = store_execute(r->stores[slot], sql, err);
     mem_free(sql);

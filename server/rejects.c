@@ -37,16 +37,18 @@ static const struct listing_column columns[] = {{"id", LISTING_NUMBER},
     "JOIN _plumb_partitions p ON p.id = b.partition "
 
 enum err_code route_rejects(struct request *r, struct reply *reply, struct err *err) {
-    struct listing l = {REJECT_FIELDS
-                        "WHERE r.id < ?1 AND (?2 IS NULL OR p.source = ?2) AND (?3 IS NULL OR "
-                        "r.transform = ?3) AND (?4 IS NULL OR r.reason = ?4) AND (?5 = 'all' OR "
-                        "?5 = " REJECT_STATE ") ORDER BY r.id DESC LIMIT ?6",
-                        columns,
-                        ARRAY_COUNT(columns),
-                        {{0}},
-                        0,
-                        NULL,
-                        NULL};
+    struct listing l = {
+        REJECT_FIELDS
+        "WHERE r.id < ?1 AND (CAST(?2 AS TEXT) IS NULL OR p.source = ?2) AND (CAST(?3 AS TEXT) IS "
+        "NULL OR "
+        "r.transform = ?3) AND (CAST(?4 AS TEXT) IS NULL OR r.reason = ?4) AND (?5 = 'all' OR "
+        "?5 = " REJECT_STATE ") ORDER BY r.id DESC LIMIT ?6",
+        columns,
+        ARRAY_COUNT(columns),
+        {{0}},
+        0,
+        NULL,
+        NULL};
     int64_t limit = 0;
     int64_t before = 0;
     enum err_code code = listing_page(r, &limit, &before, err);

@@ -43,8 +43,10 @@ static enum err_code discard_meant(struct store *s, const struct store_discard *
     enum err_code code = store_prepare(
         s,
         "UPDATE _plumb_rejects SET discarded_us = ?1, discarded_because = ?2, discarded_by = ?3 "
-        "WHERE discarded_us IS NULL AND taken_back_by IS NULL AND (?4 IS NULL OR reason = ?4) AND "
-        "(?5 IS NULL OR transform = ?5) AND (?6 IS NULL OR batch IN (SELECT b.id FROM "
+        "WHERE discarded_us IS NULL AND taken_back_by IS NULL AND (CAST(?4 AS TEXT) IS NULL OR "
+        "reason = ?4) AND "
+        "(CAST(?5 AS TEXT) IS NULL OR transform = ?5) AND (CAST(?6 AS TEXT) IS NULL OR batch IN "
+        "(SELECT b.id FROM "
         "_plumb_batches b JOIN _plumb_partitions p ON p.id = b.partition WHERE p.source = ?6))",
         &st, err);
     if (code == ERR_NONE) {

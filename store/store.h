@@ -340,6 +340,11 @@ MUST_CHECK enum err_code store_table_compare(struct store *s, const struct flow_
 MUST_CHECK enum err_code store_index_exists(struct store *s, const struct flow_table *t,
                                             size_t index, bool *exists, struct err *err);
 
+/* What follows FROM: one column `name`, of all tables, and of all queues (_plumb_q_...). */
+const char *store_tables_sql(const struct store *s);
+const char *store_queues_sql(const struct store *s);
+/* The function that gives the least of several values, none of which is NULL. */
+const char *store_least(const struct store *s);
 /* What a column's type is called in the store's SQL. */
 const char *store_sql_type(const struct store *s, enum column_type type);
 

@@ -211,7 +211,9 @@ static enum err_code rewrite(struct rewrite *r, struct buf *out, size_t *offset,
         code = rewrite_clauses(r, offset, err);
     }
     if (code == ERR_NONE) {
-        write_pieces(r, out);
+        AUTO_BUF text = BUF_INIT(BUF_TEXT_MAX);
+        write_pieces(r, &text);
+        rewrite_rows(buf_c(&text), out);
     }
     return code;
 }

@@ -240,6 +240,33 @@ static void names_are_spelled_as_the_flow_does(void **state) {
     flow_free(flow);
 }
 
+static void rows_are_found_by_each_column(void **state) {
+    (void)state;
+    CHECK_ALL(
+        {"SELECT a FROM t WHERE (a, b) = (SELECT x, f(y, z) FROM u\nWHERE w)",
+         "SELECT a FROM t WHERE (a = (SELECT x FROM u\nWHERE w) AND b = (SELECT f(y, z) FROM u "
+         "WHERE "
+         "w))"},
+        {"SELECT a FROM t WHERE a AND (a, b) = (SELECT x, y FROM u) OR (c)",
+         "SELECT a FROM t WHERE a AND (a = (SELECT x FROM u) AND b = (SELECT y FROM u)) OR (c)"},
+        /* what cannot be parted, or is no such comparison */
+        {"SELECT a FROM t WHERE (a, b) = (c, d)", "SELECT a FROM t WHERE (a, b) = (c, d)"},
+        {"SELECT a FROM t WHERE (a, b) = (SELECT x FROM u)",
+         "SELECT a FROM t WHERE (a, b) = (SELECT x FROM u)"},
+        {"SELECT a FROM t WHERE (a) = (SELECT x FROM u)",
+         "SELECT a FROM t WHERE (a) = (SELECT x FROM u)"},
+        {"SELECT a FROM t WHERE (a, b) > (SELECT x, y FROM u)",
+         "SELECT a FROM t WHERE (a, b) > (SELECT x, y FROM u)"},
+        {"SELECT a FROM t WHERE (a, b) = (SELECT x, y FROM u UNION SELECT x, y FROM v)",
+         "SELECT a FROM t WHERE (a, b) = (SELECT x, y FROM u UNION SELECT x, y FROM v)"},
+        {"SELECT a FROM t WHERE (a, b) = (SELECT DISTINCT x, y FROM u)",
+         "SELECT a FROM t WHERE (a, b) = (SELECT DISTINCT x, y FROM u)"},
+        {"SELECT a FROM t WHERE (a, b) = (SELECT x AS p, y FROM u)",
+         "SELECT a FROM t WHERE (a, b) = (SELECT x AS p, y FROM u)"},
+        {"SELECT a FROM t WHERE (a, b) = (SELECT x, y FROM u", /* left open */
+         "SELECT a FROM t WHERE (a, b) = (SELECT x, y FROM u"});
+}
+
 static void comments_go_and_lines_stay(void **state) {
     (void)state;
     CHECK_ALL({"a -- one / two\n/ b", "a  \n/ nullif(b, 0)"}, {"a /* x /* y\n*/ + b", "a  \n + b"},
@@ -328,6 +355,7 @@ int main(void) {
         cmocka_unit_test(null_comes_first),
         cmocka_unit_test(keys_are_never_null),
         cmocka_unit_test(names_are_spelled_as_the_flow_does),
+        cmocka_unit_test(rows_are_found_by_each_column),
         cmocka_unit_test(comments_go_and_lines_stay),
         cmocka_unit_test(what_has_no_equal_is_refused),
         cmocka_unit_test(what_is_malformed_does_no_harm),

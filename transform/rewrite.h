@@ -73,5 +73,7 @@ MUST_CHECK enum err_code rewrite_words(struct rewrite *r, size_t *offset, struct
 void rewrite_numbers(struct rewrite *r);
 MUST_CHECK enum err_code rewrite_operators(struct rewrite *r, size_t *offset, struct err *err);
 MUST_CHECK enum err_code rewrite_clauses(struct rewrite *r, size_t *offset, struct err *err);
+/* Over the text that came of it: rows that are compared with subqueries (rewrite_rows.c). */
+void rewrite_rows(const char *sql, struct buf *out);
 
 #endif

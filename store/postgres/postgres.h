@@ -100,7 +100,8 @@ void pg_bind_str(struct pg_statement *st, int index, struct str v);
 void pg_bind_blob(struct pg_statement *st, int index, struct str v);
 void pg_bind_int256(struct pg_statement *st, int index, const struct int256 *v);
 void pg_bind_null(struct pg_statement *st, int index);
-void pg_clear(struct pg_statement *st); /* all parameters are NULL */
+int pg_parameters(const struct pg_statement *st); /* how many it has */
+void pg_clear(struct pg_statement *st);           /* all parameters are NULL */
 /* Rows are being stepped through. */
 bool pg_is_running(const struct pg_statement *st);
 /* Runs to the end; changes may be NULL. */

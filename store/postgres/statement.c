@@ -152,6 +152,10 @@ void pg_bind_null(struct pg_statement *st, int index) {
     bind(st, index, 0, NULL, 0); /* of whatever type the server wants there */
 }
 
+int pg_parameters(const struct pg_statement *st) {
+    return (int)st->parameters;
+}
+
 void pg_clear(struct pg_statement *st) {
     for (size_t i = 0; i < st->parameters; i++) {
         pg_bind_null(st, (int)i + 1);

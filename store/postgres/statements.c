@@ -218,24 +218,39 @@ void postgres_statement_free(struct store_statement *st) {
     mem_free(st);
 }
 
+/* As in SQLite, what a text does not mention may be bound all the same. */
+static bool has_parameter(const struct store_statement *st, int index) {
+    return index <= pg_parameters(pg_of(st));
+}
+
 void postgres_bind_i64(struct store_statement *st, int index, int64_t v) {
-    pg_bind_i64(pg_of(st), index, v);
+    if (has_parameter(st, index)) {
+        pg_bind_i64(pg_of(st), index, v);
+    }
 }
 
 void postgres_bind_str(struct store_statement *st, int index, struct str v) {
-    pg_bind_str(pg_of(st), index, v);
+    if (has_parameter(st, index)) {
+        pg_bind_str(pg_of(st), index, v);
+    }
 }
 
 void postgres_bind_blob(struct store_statement *st, int index, struct str v) {
-    pg_bind_blob(pg_of(st), index, v);
+    if (has_parameter(st, index)) {
+        pg_bind_blob(pg_of(st), index, v);
+    }
 }
 
 void postgres_bind_f64(struct store_statement *st, int index, double v) {
-    pg_bind_f64(pg_of(st), index, v);
+    if (has_parameter(st, index)) {
+        pg_bind_f64(pg_of(st), index, v);
+    }
 }
 
 void postgres_bind_null(struct store_statement *st, int index) {
-    pg_bind_null(pg_of(st), index);
+    if (has_parameter(st, index)) {
+        pg_bind_null(pg_of(st), index);
+    }
 }
 
 void postgres_clear(struct store_statement *st) {

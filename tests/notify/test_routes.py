@@ -200,6 +200,14 @@ def test_a_receiver_that_repeats_the_secret_does_not_leak_it(place, receiver, ec
     assert "T0KEN" not in error + done.stderr
 
 
+def test_a_secret_of_stars_is_hidden_and_the_end_comes(place, receiver):
+    p = place(routes(hook=f"{{type: webhook, url: '{receiver.url}', headers: {{Authorization: 'Bearer ********'}}}}"))
+    receiver.answers, receiver.says = [(401, {})], b"bad token ********, who are you"
+    p.run(BAD)
+    [(error,)] = p.deliveries("last_error")
+    assert "the answer was 401" in error and "who are you" in error
+
+
 def test_a_slow_receiver_holds_up_neither_the_others_nor_the_end(place, receiver):
     slow = Receiver()
     slow.wait_seconds = 3
