@@ -52,6 +52,9 @@ bool sql_is_in(const size_t *indexes, size_t count, size_t index);
  * *prefix is where the user's text begins. */
 void sql_wrap(struct buf *out, const char *relation, const char *body, const char *user_sql,
               size_t *prefix);
+/* The same, as the transform's store has it. */
+void sql_wrap_for(struct buf *out, const struct transform *t, const char *relation,
+                  const char *body, const char *user_sql);
 /* " WHERE ..." term true when any non-key column of excluded differs from alias's; "0" when there
  * are none. */
 void sql_same(struct buf *out, const struct flow_table *t, const char *left, const char *right);

@@ -50,10 +50,9 @@ void map_columns(struct buf *out, const struct transform *t) {
 
 void map_user_select(struct buf *out, const struct transform *t) {
     AUTO_BUF body = BUF_INIT(BUF_TEXT_MAX);
-    size_t prefix = 0;
     buf_addf(&body, "SELECT * FROM \"%s\"", t->def->stream->relation);
     buf_adds(out, "(");
-    sql_wrap(out, "batch", buf_c(&body), t->sql, &prefix);
+    sql_wrap_for(out, t, "batch", buf_c(&body), t->sql);
     buf_adds(out, ") AS s");
 }
 

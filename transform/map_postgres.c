@@ -20,13 +20,12 @@ static void batch_body(struct buf *out, const struct transform *t) {
 
 static void lateral(struct buf *out, const struct transform *t) {
     AUTO_BUF body = BUF_INIT(BUF_TEXT_MAX);
-    size_t prefix = 0;
     batch_body(&body, t);
     buf_addf(out,
              "(SELECT \"_plumb_b\".\"_record\", \"_plumb_u\".* FROM \"%s\" AS \"_plumb_b\" CROSS "
              "JOIN LATERAL (",
              t->def->stream->relation);
-    sql_wrap(out, "batch", buf_c(&body), t->sql, &prefix);
+    sql_wrap_for(out, t, "batch", buf_c(&body), t->sql);
     buf_adds(out, ") AS \"_plumb_u\" WHERE \"_plumb_b\".\"_record\" >= ?3 AND "
                   "\"_plumb_b\".\"_record\" < ?4) AS s");
 }

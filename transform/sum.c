@@ -38,7 +38,6 @@ static void amounts_signed(struct buf *out, const struct flow_table *into) {
 
 static void side(struct buf *out, const struct transform *t, int sign) {
     AUTO_BUF body = BUF_INIT(BUF_TEXT_MAX);
-    size_t prefix = 0;
     buf_adds(&body, "SELECT ");
     const char *comma = "";
     for (size_t i = 0; i < t->def->from->schema.count; i++) {
@@ -54,7 +53,7 @@ static void side(struct buf *out, const struct transform *t, int sign) {
     buf_adds(out, "SELECT ");
     sql_all_names(out, &t->def->into->schema, "");
     buf_addf(out, ", %d AS \"_sign\" FROM (", sign);
-    sql_wrap(out, "change", buf_c(&body), t->sql, &prefix);
+    sql_wrap_for(out, t, "change", buf_c(&body), t->sql);
     buf_adds(out, ") AS s");
 }
 
