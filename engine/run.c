@@ -243,19 +243,22 @@ void run_report(struct run *r, bool last) {
     }
 }
 
+/* What other workers do, and what may go on that had stopped. */
+static enum err_code look_around(struct run *r, struct err *err) {
+    enum err_code code = asks_sources(r) ? workers_look(&r->workers, r->store, err) : ERR_NONE;
+    if (code == ERR_UNAVAILABLE) { /* the next turn tells, and tries again */
+        code = ERR_NONE;
+        err_clear(err);
+    }
+    return code == ERR_NONE ? limits_look(r, err) : code;
+}
+
 enum err_code run_loop(struct run *r, struct err *err) {
     while (!run_should_stop(r) && !r->workers.changed) {
         bool over = false;
         int64_t wait = next_wait(r, &over);
         bool worked = false;
-        enum err_code code = asks_sources(r) ? workers_look(&r->workers, r->store, err) : ERR_NONE;
-        if (code == ERR_UNAVAILABLE) { /* the next turn tells, and tries again */
-            code = ERR_NONE;
-            err_clear(err);
-        }
-        if (code == ERR_NONE) {
-            code = limits_look(r, err);
-        }
+        enum err_code code = look_around(r, err);
         struct package *p = code == ERR_NONE ? limits_next_package(r, 0) : NULL;
         if (code == ERR_NONE && p == NULL) {
             code = background(r, &worked, err);

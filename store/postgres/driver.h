@@ -88,7 +88,7 @@ MUST_CHECK enum err_code postgres_claim(struct store *s, const char *unit, bool 
                                         struct err *err);
 MUST_CHECK enum err_code postgres_begin_read(struct store *s, struct err *err);
 MUST_CHECK enum err_code postgres_commit(struct store *s, struct err *err);
-void postgres_rollback(struct store *s);
+void postgres_rollback(struct store *base);
 MUST_CHECK enum err_code postgres_savepoint(struct store *s, struct err *err);
 MUST_CHECK enum err_code postgres_release(struct store *s, struct err *err);
 MUST_CHECK enum err_code postgres_undo(struct store *s, struct err *err);
