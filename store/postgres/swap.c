@@ -424,15 +424,19 @@ static enum err_code note_object(struct swap *w, const struct object *o, const s
     return code;
 }
 
-/* What waits in a queue (keys that failed), in the order it came; numbers are given anew. */
+/* What waits in a queue (keys that failed), in the order it came; numbers are given anew. Tombstones
+ * have a key and no number. */
 static enum err_code fill_queue(struct swap *w, const struct object *o, struct err *err) {
     CLEANUP(shape_release) struct shape p = {.count = 0};
     AUTO_BUF names = BUF_INIT(BUF_TEXT_MAX);
     char known_as[PG_IDENTIFIER_BYTES];
     pg_short_name(str_of(o->name), known_as);
     enum err_code code = shape_read(w, known_as, &p, err);
+    const char *order = "";
     for (size_t i = 0; i < p.count; i++) {
-        if (strcmp(p.columns[i], PG_QUEUE_ID) != 0) {
+        if (strcmp(p.columns[i], PG_QUEUE_ID) == 0) {
+            order = " ORDER BY \"" PG_QUEUE_ID "\"";
+        } else {
             buf_addf(&names, "%s\"%s\"", names.len > 0 ? ", " : "", p.columns[i]);
         }
     }
@@ -440,10 +444,9 @@ static enum err_code fill_queue(struct swap *w, const struct object *o, struct e
         return code;
     }
     return execute_given(w,
-                         mem_printf("INSERT INTO \"%s\".\"%s\"(%s) SELECT %s FROM \"%s\".\"%s\" "
-                                    "ORDER BY \"" PG_QUEUE_ID "\"",
+                         mem_printf("INSERT INTO \"%s\".\"%s\"(%s) SELECT %s FROM \"%s\".\"%s\"%s",
                                     w->here, known_as, buf_c(&names), buf_c(&names), w->aside,
-                                    known_as),
+                                    known_as, order),
                          err);
 }
 
