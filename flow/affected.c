@@ -13,6 +13,15 @@ bool flow_writes(const struct flow *f, const struct flow_table *t) {
     return false;
 }
 
+bool flow_sums_into(const struct flow *f, const struct flow_table *t) {
+    for (size_t i = 0; i < f->transform_count; i++) {
+        if (f->transforms[i].kind == TRANSFORM_SUM && f->transforms[i].into == t) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool reads(const struct flow_transform *t, const struct flow_table *table) {
     bool found = t->from == table;
     for (size_t i = 0; i < t->on_count; i++) {

@@ -163,6 +163,10 @@ MUST_CHECK enum err_code flow_affected(const struct flow *f, const char *const *
 /* Whether a transform of the flow writes the table. Of a flow with fewer transforms than its tables
  * know of, this is the truth, and is_reference is not. */
 bool flow_writes(const struct flow *f, const struct flow_table *t);
+/* Whether a sum does: such a table counts contributions in a column of its own, `_n`. */
+bool flow_sums_into(const struct flow *f, const struct flow_table *t);
+/* What an index of the table is called: "TABLE_COLUMN_COLUMN_index". */
+void flow_index_name(const struct flow_table *t, size_t index, struct buf *out);
 
 /* The JSON Schema of a whole flow file. */
 void flow_json_schema(const struct registry *r, struct buf *out);

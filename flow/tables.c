@@ -165,3 +165,11 @@ enum err_code tables_load(struct loader *l, const struct node *section, struct e
     l->flow->table_count = count;
     return read_distinct_names(section, "tables", err);
 }
+
+void flow_index_name(const struct flow_table *t, size_t index, struct buf *out) {
+    buf_adds(out, t->name);
+    for (size_t k = 0; k < t->indexes[index].count; k++) {
+        buf_addf(out, "_%s", t->schema.columns[t->indexes[index].columns[k]].name);
+    }
+    buf_adds(out, "_index");
+}

@@ -102,15 +102,6 @@ static void list_system(struct copy_tables *out) {
 
 /* ---- the flow's ---- */
 
-static bool is_sum_target(const struct flow *flow, const struct flow_table *table) {
-    for (size_t i = 0; i < flow->transform_count; i++) {
-        if (flow->transforms[i].kind == TRANSFORM_SUM && flow->transforms[i].into == table) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void add_flow_table(const struct flow *flow, const struct flow_table *t,
                            struct copy_tables *out) {
     struct copy_table *c = add_table(out, str_of(t->name));
@@ -126,7 +117,7 @@ static void add_flow_table(const struct flow *flow, const struct flow_table *t,
         add_column(c, STR("_batch"), TYPE_INT64);
         add_column(c, STR("_pos"), TYPE_INT64);
     }
-    if (is_sum_target(flow, t)) {
+    if (flow_sums_into(flow, t)) {
         add_column(c, STR("_n"), TYPE_INT64);
     }
 }

@@ -13,20 +13,6 @@
 
 /* ---- one at a time ---- */
 
-static enum err_code try_lock(struct pg *pg, int64_t key, bool *out, struct err *err) {
-    struct pg_statement *st = NULL;
-    bool has_row = false;
-    *out = false;
-    enum err_code code = pg_prepare(pg, "SELECT pg_try_advisory_xact_lock(?1)", &st, err);
-    if (code == ERR_NONE) {
-        pg_bind_i64(st, 1, key);
-        code = pg_step(st, &has_row, err);
-    }
-    *out = code == ERR_NONE && has_row && pg_column_i64(st, 0) != 0;
-    pg_statement_free(st);
-    return code;
-}
-
 enum err_code postgres_guard_take(struct postgres_store *s, const char *schema, struct err *err) {
     const char *unit = s->base.mode == STORE_AUDIT ? "audit" : "rebuild";
     bool is_ours = false;
@@ -38,7 +24,7 @@ enum err_code postgres_guard_take(struct postgres_store *s, const char *schema, 
         code = pg_execute(s->guard, "SET LOCAL idle_in_transaction_session_timeout = 0", err);
     }
     if (code == ERR_NONE) {
-        code = try_lock(s->guard, pg_lock_key(schema, unit), &is_ours, err);
+        code = pg_try_lock(s->guard, pg_lock_key(schema, unit), &is_ours, err);
     }
     if (code == ERR_NONE && !is_ours) {
         return err_set(err, ERR_CONFLICT, "store %s: another plumb %s it; wait for it, or stop it",

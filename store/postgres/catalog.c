@@ -3,7 +3,6 @@
  * one they were made by: CREATE ... IF NOT EXISTS would lock tables that others are writing to. */
 #include "store/postgres/catalog.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -247,10 +246,7 @@ static enum err_code tables_ensure(struct pg *pg, const struct flow *flow, struc
 static enum err_code create(struct pg *pg, const struct flow *flow, enum store_mode mode,
                             struct err *err) {
     struct found found = {.schema = false};
-    char *lock =
-        mem_printf("SELECT pg_advisory_xact_lock(%" PRId64 ")", pg_lock_key(pg->schema, "catalog"));
-    enum err_code code = pg_execute(pg, lock, err);
-    mem_free(lock);
+    enum err_code code = pg_lock(pg, pg_lock_key(pg->schema, "catalog"), err);
     if (code == ERR_NONE) {
         code = look(pg, &found, err);
     }

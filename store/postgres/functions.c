@@ -6,7 +6,7 @@
 #include "store/postgres/postgres.h"
 
 /* "plumbfn" in the hall of advisory locks. */
-#define LOCK "SELECT pg_advisory_xact_lock(31647264212770414)"
+#define LOCK INT64_C(31647264212770414)
 /* The number stands in the comment, too: it can be asked for where the function is not there. */
 #define STAMP                                                                                      \
     "CREATE OR REPLACE FUNCTION plumb._plumb_version() RETURNS bigint LANGUAGE plpgsql IMMUTABLE " \
@@ -34,7 +34,7 @@ static enum err_code version_get(struct pg *pg, int64_t *out, struct err *err) {
 
 static enum err_code install(struct pg *pg, struct err *err) {
     int64_t version = 0;
-    enum err_code code = pg_execute(pg, LOCK, err);
+    enum err_code code = pg_lock(pg, LOCK, err);
     if (code == ERR_NONE) {
         code = version_get(pg, &version, err); /* somebody may have been faster */
     }

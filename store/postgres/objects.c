@@ -4,7 +4,6 @@
  *
  * Several processes may come at once: who finds everything as it should be takes no lock, the others
  * take turns, and look again. */
-#include <inttypes.h>
 #include <string.h>
 
 #include "store/postgres/catalog.h"
@@ -152,8 +151,7 @@ static enum err_code note(struct pg *pg, const struct object *o, struct str ddl,
 static enum err_code make(struct pg *pg, const struct object *o, struct str ddl, struct err *err) {
     struct state state = {.exists = false};
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
-    buf_addf(&sql, "SELECT pg_advisory_xact_lock(%" PRId64 ")", pg_lock_key(pg->schema, "catalog"));
-    enum err_code code = pg_execute(pg, buf_c(&sql), err);
+    enum err_code code = pg_lock(pg, pg_lock_key(pg->schema, "catalog"), err);
     if (code == ERR_NONE) {
         code = state_get(pg, o, ddl, &state, err);
     }
@@ -164,7 +162,6 @@ static enum err_code make(struct pg *pg, const struct object *o, struct str ddl,
         code = refuse_full_queue(pg, o, err);
     }
     if (code == ERR_NONE) {
-        buf_clear(&sql);
         drop_sql(pg, o, &sql);
         buf_addstr(&sql, ddl);
         code = pg_execute(pg, buf_c(&sql), err);

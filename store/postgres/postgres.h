@@ -77,6 +77,12 @@ MUST_CHECK enum err_code pg_commit(struct pg *pg, bool *unknown, struct err *err
 void pg_rollback(struct pg *pg); /* nothing happens outside a transaction */
 bool pg_in_transaction(const struct pg *pg);
 
+/* Advisory locks, within a transaction and until it ends. The first two wait; several hold a shared
+ * one, and nobody another beside it. *got false: somebody else has it. */
+MUST_CHECK enum err_code pg_lock(struct pg *pg, int64_t key, struct err *err);
+MUST_CHECK enum err_code pg_lock_shared(struct pg *pg, int64_t key, struct err *err);
+MUST_CHECK enum err_code pg_try_lock(struct pg *pg, int64_t key, bool *got, struct err *err);
+
 /* Several statements at once, whose rows are ignored. Not translated. */
 MUST_CHECK enum err_code pg_execute(struct pg *pg, const char *sql, struct err *err);
 

@@ -36,14 +36,13 @@ enum err_code postgres_begin_read(struct store *s, struct err *err) {
 }
 
 /* The lock is a statement of its own: what follows it sees what its last holder committed. */
-static enum err_code begin_locked(struct postgres_store *s, const char *lock, struct err *err) {
+typedef enum err_code lock_fn(struct pg *pg, int64_t key, struct err *err);
+static enum err_code begin_locked(struct postgres_store *s, lock_fn *lock, struct err *err) {
     enum err_code code = begin(s, false, err);
     if (code != ERR_NONE) {
         return code;
     }
-    char *sql = mem_printf("SELECT %s(%lld)", lock, (long long)s->lock);
-    code = pg_execute(s->pg, sql, err);
-    mem_free(sql);
+    code = lock(s->pg, s->lock, err);
     if (code != ERR_NONE) {
         pg_rollback(s->pg);
     }
@@ -51,32 +50,22 @@ static enum err_code begin_locked(struct postgres_store *s, const char *lock, st
 }
 
 enum err_code postgres_begin(struct store *s, struct err *err) {
-    return begin_locked(postgres_of(s), "pg_advisory_xact_lock", err);
+    return begin_locked(postgres_of(s), pg_lock, err);
 }
 
 enum err_code postgres_begin_shared(struct store *s, struct err *err) {
-    return begin_locked(postgres_of(s), "pg_advisory_xact_lock_shared", err);
+    return begin_locked(postgres_of(s), pg_lock_shared, err);
 }
 
 enum err_code postgres_claim(struct store *base, const char *unit, bool wait, bool *got,
                              struct err *err) {
     struct postgres_store *s = postgres_of(base);
-    struct pg_statement *st = NULL;
-    enum err_code code = pg_prepare(
-        s->pg,
-        wait ? "SELECT CASE WHEN pg_advisory_xact_lock(?1) IS NULL THEN true ELSE true END"
-             : "SELECT pg_try_advisory_xact_lock(?1)",
-        &st, err);
-    bool has_row = false;
-    *got = false;
-    if (code == ERR_NONE) {
-        pg_bind_i64(st, 1, pg_lock_key(s->schema, unit));
-        code = pg_step(st, &has_row, err);
+    const int64_t key = pg_lock_key(s->schema, unit);
+    if (!wait) {
+        return pg_try_lock(s->pg, key, got, err);
     }
-    if (code == ERR_NONE && has_row) {
-        *got = pg_column_i64(st, 0) != 0;
-    }
-    pg_statement_free(st);
+    enum err_code code = pg_lock(s->pg, key, err);
+    *got = code == ERR_NONE;
     return code;
 }
 

@@ -39,15 +39,6 @@ const char *pg_sql_type(enum column_type type) {
 
 /* ---- what is declared ---- */
 
-static bool is_sum_target(const struct flow *flow, const struct flow_table *table) {
-    for (size_t i = 0; i < flow->transform_count; i++) {
-        if (flow->transforms[i].kind == TRANSFORM_SUM && flow->transforms[i].into == table) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void declare(struct table_columns *c, const char *name, const char *type, bool required,
                     int64_t key) {
     c->list[c->count++] = (struct table_column){name, type, required || key > 0, key};
@@ -71,7 +62,7 @@ static void declared_columns(const struct flow *flow, const struct flow_table *t
         declare(out, "_batch", "bigint", false, 0);
         declare(out, "_pos", "bigint", false, 0);
     }
-    if (is_sum_target(flow, t)) {
+    if (flow_sums_into(flow, t)) {
         declare(out, "_n", "bigint", true, 0);
     }
 }
@@ -247,18 +238,10 @@ enum err_code pg_table_compare(struct pg *pg, const struct flow *flow, const str
     return code;
 }
 
-static void index_name(const struct flow_table *t, size_t index, struct buf *out) {
-    buf_adds(out, t->name);
-    for (size_t k = 0; k < t->indexes[index].count; k++) {
-        buf_addf(out, "_%s", t->schema.columns[t->indexes[index].columns[k]].name);
-    }
-    buf_adds(out, "_index");
-}
-
 enum err_code pg_index_exists(struct pg *pg, const struct flow_table *t, size_t index, bool *exists,
                               struct err *err) {
     AUTO_BUF name = BUF_INIT(BUF_TEXT_MAX);
-    index_name(t, index, &name);
+    flow_index_name(t, index, &name);
     char kind = '\0';
     enum err_code code = relation_kind(pg, buf_c(&name), &kind, err);
     *exists = kind == 'i' || kind == 'I';
@@ -304,7 +287,7 @@ static enum err_code index_ensure(struct pg *pg, const struct flow_table *t, siz
     AUTO_BUF name = BUF_INIT(BUF_TEXT_MAX);
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     char known_as[PG_IDENTIFIER_BYTES];
-    index_name(t, index, &name);
+    flow_index_name(t, index, &name);
     pg_short_name(buf_str(&name), known_as);
     buf_addf(&sql, "CREATE INDEX \"%s\" ON \"%s\"(", known_as, t->name);
     for (size_t k = 0; k < t->indexes[index].count; k++) {

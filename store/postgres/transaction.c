@@ -3,6 +3,7 @@
  *
  * A COMMIT whose answer did not come is the one thing that cannot be decided here: it may have
  * happened. Of a transaction that had failed, COMMIT makes a ROLLBACK and says so in its tag. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -135,4 +136,34 @@ void pg_rollback(struct pg *pg) {
     pg->deadline_us = deadline_us;
     pg->is_stopping = is_stopping;
     pg->given_up = pg->given_up || !done; /* nobody shall write into what is left of it */
+}
+
+/* ---- locks ---- */
+
+static enum err_code lock_by(struct pg *pg, const char *function, int64_t key, struct err *err) {
+    char *sql = mem_printf("SELECT %s(%" PRId64 ")", function, key);
+    enum err_code code = pg_execute(pg, sql, err);
+    mem_free(sql);
+    return code;
+}
+
+enum err_code pg_lock(struct pg *pg, int64_t key, struct err *err) {
+    return lock_by(pg, "pg_advisory_xact_lock", key, err);
+}
+
+enum err_code pg_lock_shared(struct pg *pg, int64_t key, struct err *err) {
+    return lock_by(pg, "pg_advisory_xact_lock_shared", key, err);
+}
+
+enum err_code pg_try_lock(struct pg *pg, int64_t key, bool *got, struct err *err) {
+    struct pg_statement *st = NULL;
+    bool has_row = false;
+    enum err_code code = pg_prepare(pg, "SELECT pg_try_advisory_xact_lock(?1)", &st, err);
+    if (code == ERR_NONE) {
+        pg_bind_i64(st, 1, key);
+        code = pg_step(st, &has_row, err);
+    }
+    *got = code == ERR_NONE && has_row && pg_column_i64(st, 0) != 0;
+    pg_statement_free(st);
+    return code;
 }

@@ -19,15 +19,6 @@ static const struct store_word words[] = {
     {"keyed", "STRICT, WITHOUT ROWID"},
 };
 
-static bool is_sum_target(const struct flow *flow, const struct flow_table *table) {
-    for (size_t i = 0; i < flow->transform_count; i++) {
-        if (flow->transforms[i].kind == TRANSFORM_SUM && flow->transforms[i].into == table) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* "name TYPE, name TYPE, ..., PRIMARY KEY(...)": also what an existing table is compared with. */
 void catalog_table_columns(const struct flow *flow, const struct flow_table *t, struct buf *out) {
     if (t->key_auto) {
@@ -40,7 +31,7 @@ void catalog_table_columns(const struct flow *flow, const struct flow_table *t, 
     if (t->lineage) {
         buf_adds(out, ", \"_batch\" INTEGER, \"_pos\" INTEGER");
     }
-    if (is_sum_target(flow, t)) {
+    if (flow_sums_into(flow, t)) {
         buf_adds(out, ", \"_n\" INTEGER NOT NULL");
     }
     buf_adds(out, ", PRIMARY KEY(");
@@ -125,14 +116,6 @@ static enum err_code table_matches(struct store *s, const struct flow_table *t, 
     return code;
 }
 
-void catalog_index_name(const struct flow_table *t, size_t index, struct buf *out) {
-    buf_adds(out, t->name);
-    for (size_t k = 0; k < t->indexes[index].count; k++) {
-        buf_addf(out, "_%s", t->schema.columns[t->indexes[index].columns[k]].name);
-    }
-    buf_adds(out, "_index");
-}
-
 enum err_code catalog_indexes(struct store *s, const struct flow_table *t, struct err *err) {
     enum err_code code = ERR_NONE;
     for (size_t i = 0; code == ERR_NONE && i < t->index_count; i++) {
@@ -143,7 +126,7 @@ enum err_code catalog_indexes(struct store *s, const struct flow_table *t, struc
                      t->schema.columns[t->indexes[i].columns[k]].name);
         }
         buf_adds(&index, "CREATE INDEX IF NOT EXISTS \"");
-        catalog_index_name(t, i, &index);
+        flow_index_name(t, i, &index);
         buf_addf(&index, "\" ON \"%s\"(%s)", t->name, buf_c(&columns));
         code = store_execute(s, buf_c(&index), err);
     }

@@ -70,7 +70,7 @@ enum err_code sqlite_table_compare(struct store *s, const struct flow_table *t, 
 enum err_code sqlite_index_exists(struct store *s, const struct flow_table *t, size_t index,
                                   bool *exists, struct err *err) {
     AUTO_BUF name = BUF_INIT(BUF_TEXT_MAX);
-    catalog_index_name(t, index, &name);
+    flow_index_name(t, index, &name);
     struct store_statement *st = NULL;
     enum err_code code = store_prepare(
         s, "SELECT 1 FROM sqlite_schema WHERE type = 'index' AND name = ?1", &st, err);

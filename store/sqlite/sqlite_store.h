@@ -70,9 +70,8 @@ MUST_CHECK enum err_code catalog_indexes(struct store *s, const struct flow_tabl
 /* Attaches the database at path. */
 MUST_CHECK enum err_code store_attach(struct store *s, const char *path, const char *schema,
                                       struct err *err);
-/* What stands in the parentheses of CREATE TABLE, and what an index of the flow is called. */
+/* What stands in the parentheses of CREATE TABLE. */
 void catalog_table_columns(const struct flow *flow, const struct flow_table *t, struct buf *out);
-void catalog_index_name(const struct flow_table *t, size_t index, struct buf *out);
 /* _plumb_pos(), _plumb_record() and the authorizer (analyse.c). */
 MUST_CHECK enum err_code analyse_install(struct store *s, struct err *err);
 /* plumb_reached() and plumb_decided(), if the flow has ways to count (cover.c). */
