@@ -69,6 +69,7 @@ struct store_driver {
     enum err_code (*work_empty)(struct store *s, const char *name, struct err *err);
     enum err_code (*object_ensure)(struct store *s, const char *name, const char *ddl,
                                    struct err *err);
+    /* Drops queues and triggers of transforms that the flow no longer has. */
     enum err_code (*objects_forget)(struct store *s, struct err *err);
     enum err_code (*table_compare)(struct store *s, const struct flow_table *t, bool *exists,
                                    struct buf *out, struct err *err);
@@ -108,5 +109,8 @@ extern const struct store_driver sqlite_driver;
 extern const struct store_driver postgres_driver;
 
 bool store_is_aside(enum store_mode mode);
+/* Whether a queue or trigger, "_plumb_q_TRANSFORM" or "_plumb_q_TRANSFORM.rest", is of one of the
+ * flow's transforms (absent.c). */
+bool store_object_is_of(const struct flow *flow, const char *object);
 
 #endif

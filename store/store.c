@@ -269,10 +269,6 @@ enum err_code store_object_ensure(struct store *s, const char *name, const char 
     return s->driver->object_ensure(s, name, ddl, err);
 }
 
-enum err_code store_forget_absent(struct store *s, struct err *err) {
-    return s->driver->objects_forget(s, err);
-}
-
 enum err_code store_table_compare(struct store *s, const struct flow_table *t, bool *exists,
                                   struct buf *out, struct err *err) {
     return s->driver->table_compare(s, t, exists, out, err);

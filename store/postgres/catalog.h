@@ -63,7 +63,7 @@ MUST_CHECK enum err_code pg_table_ensure(struct pg *pg, const struct flow *flow,
  * short form, within function bodies too; it holds no other text with double quotes or braces. */
 MUST_CHECK enum err_code pg_object_ensure(struct pg *pg, const char *name, const char *ddl,
                                           struct err *err);
-/* Within a transaction. As store_forget_absent of store.h. */
-MUST_CHECK enum err_code pg_forget_absent(struct pg *pg, const struct flow *flow, struct err *err);
+/* Within a transaction: drops those of transforms that the flow no longer has. */
+MUST_CHECK enum err_code pg_objects_forget(struct pg *pg, const struct flow *flow, struct err *err);
 
 #endif

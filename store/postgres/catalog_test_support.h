@@ -25,9 +25,8 @@ static const struct component test_source = {
 static const struct component *const test_components[] = {&test_source};
 static const struct registry test_registry = {test_components, 1};
 
-#define HEAD                                                                                       \
-    "flow: shop\nstore: sqlite:t.db\nsources: {s: {type: test, columns: {id: int64, v: int64, w: " \
-    "int256}}}\n"
+#define SOURCES "sources: {s: {type: test, columns: {id: int64, v: int64, w: int256}}}\n"
+#define HEAD    "flow: shop\nstore: sqlite:t.db\n" SOURCES
 #define TABLES                                                                                     \
     "tables:\n"                                                                                    \
     "  all: {key: [b, a], columns: {a: int64, b: text, c: float64, d: bool, e: timestamp, f: "     \

@@ -230,7 +230,7 @@ static enum err_code object_ensure(struct store *s, const char *name, const char
 
 static enum err_code forget_work(struct postgres_store *s, void *context, struct err *err) {
     (void)context;
-    return pg_forget_absent(s->pg, s->base.flow, err);
+    return pg_objects_forget(s->pg, s->base.flow, err);
 }
 
 static enum err_code objects_forget(struct store *s, struct err *err) {

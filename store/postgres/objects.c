@@ -6,6 +6,7 @@
  * take turns, and look again. */
 #include <string.h>
 
+#include "store/driver.h"
 #include "store/postgres/catalog.h"
 #include "store/postgres/internal.h"
 #include "store/words.h"
@@ -185,119 +186,29 @@ enum err_code pg_object_ensure(struct pg *pg, const char *name, const char *ddl,
 
 /* ---- forgetting ---- */
 
-/* The statements that forget one transform; names are checked by the flow to need no quoting beyond
- * "". */
-static void forget_sql(const char *name, struct buf *out) {
-    buf_addf(out, "DELETE FROM _plumb_transforms WHERE name = '%s';", name);
-    buf_addf(out, "DELETE FROM _plumb_marks WHERE transform = '%s';", name);
-    buf_addf(out, "DELETE FROM _plumb_ledger WHERE transform = '%s';", name);
-    buf_addf(out, "DELETE FROM _plumb_rejects WHERE transform = '%s';", name);
-}
-
-static bool belongs_to_flow(const struct flow *flow, const char *object) {
-    const char *rest = object + strlen(QUEUE_PREFIX);
-    char *transform = mem_strndup(rest, strcspn(rest, "."));
-    const bool belongs = flow_find_transform(flow, transform) != NULL;
-    mem_free(transform);
-    return belongs;
-}
-
-/* A transform that is gone, its table, and one that still fills it: all as they were noted. */
-struct leaving {
-    char *gone, *table, *kept;
-};
-
-static enum err_code refuse_rows(struct pg *pg, const struct flow *flow, const struct leaving *l,
-                                 struct err *err) {
-    const struct flow_transform *t = flow_find_transform(flow, l->kept);
-    if (t == NULL || flow_find_transform(flow, l->gone) != NULL ||
-        strcmp(t->into->name, l->table) != 0) {
-        return ERR_NONE;
-    }
-    bool found = false;
-    char *sql = mem_printf("SELECT 1 FROM \"%s\" LIMIT 1", l->table);
-    enum err_code code = has_rows(pg, sql, &found, err);
-    mem_free(sql);
-    if (code == ERR_NONE && found) {
-        code = node_error(t->node, err,
-                          "transform '%s' is gone, but its rows are still in table '%s', which "
-                          "'%s' fills as well. Rebuild with `plumb replay %s`, or put it back",
-                          l->gone, l->table, l->kept, flow->path);
-    }
-    return code;
-}
-
-static char *column_dup(struct pg_statement *st, int column) {
-    const struct str text = pg_column_str(st, column);
-    return mem_strndup(text.ptr, text.len);
-}
-
-/* Rows cannot be told from those of the maps that still fill the table. */
-static enum err_code refuse_rows_left(struct pg *pg, const struct flow *flow, struct err *err) {
-    struct pg_statement *st = NULL;
-    enum err_code code = pg_prepare(
-        pg,
-        "SELECT gone.name, gone.into_table, kept.name FROM _plumb_transforms gone JOIN "
-        "_plumb_transforms kept ON kept.into_table = gone.into_table AND kept.name <> gone.name",
-        &st, err);
-    bool has_row = true;
-    while (code == ERR_NONE && has_row) {
-        code = pg_step(st, &has_row, err);
-        if (code == ERR_NONE && has_row) {
-            struct leaving l = {column_dup(st, 0), column_dup(st, 1), column_dup(st, 2)};
-            code = refuse_rows(pg, flow, &l, err);
-            mem_free(l.gone);
-            mem_free(l.table);
-            mem_free(l.kept);
-        }
-    }
-    pg_statement_free(st);
-    return code;
-}
-
-static void absent_sql(const struct pg *pg, const struct flow *flow, const char *kind,
-                       const char *name, struct buf *out) {
-    if (strcmp(kind, "transform") == 0) {
-        if (flow_find_transform(flow, name) == NULL) {
-            forget_sql(name, out);
-        }
-    } else if (!belongs_to_flow(flow, name)) {
-        struct object o = {.name = NULL};
-        object_init(&o, name);
-        drop_sql(pg, &o, out);
-        buf_addf(out, "DELETE FROM _plumb_objects WHERE name = '%s';", name);
-    }
-}
-
 /* Triggers go before the queues they write to. */
-static enum err_code collect_absent(struct pg *pg, const struct flow *flow, struct buf *sql,
-                                    struct err *err) {
-    struct pg_statement *st = NULL;
-    enum err_code code = pg_prepare(pg,
-                                    "SELECT 'transform', name FROM _plumb_transforms UNION ALL "
-                                    "SELECT 'object', name FROM _plumb_objects ORDER BY 1, 2 DESC",
-                                    &st, err);
-    bool has_row = true;
-    while (code == ERR_NONE && has_row) {
-        code = pg_step(st, &has_row, err);
-        if (code == ERR_NONE && has_row) {
-            char *kind = column_dup(st, 0);
-            char *name = column_dup(st, 1);
-            absent_sql(pg, flow, kind, name, sql);
-            mem_free(kind);
-            mem_free(name);
-        }
-    }
-    pg_statement_free(st);
-    return code;
-}
-
-enum err_code pg_forget_absent(struct pg *pg, const struct flow *flow, struct err *err) {
+enum err_code pg_objects_forget(struct pg *pg, const struct flow *flow, struct err *err) {
     ASSERT(pg_in_transaction(pg));
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
-    enum err_code code = refuse_rows_left(pg, flow, err);
-    if (code == ERR_NONE) {
-        code = collect_absent(pg, flow, &sql, err);
+    struct pg_statement *st = NULL;
+    enum err_code code =
+        pg_prepare(pg, "SELECT name FROM _plumb_objects ORDER BY name DESC", &st, err);
+    bool has_row = true;
+    while (code == ERR_NONE && has_row) {
+        code = pg_step(st, &has_row, err);
+        if (code != ERR_NONE || !has_row) {
+            break;
+        }
+        const struct str text = pg_column_str(st, 0);
+        char *name = mem_strndup(text.ptr, text.len);
+        if (!store_object_is_of(flow, name)) {
+            struct object o = {.name = NULL};
+            object_init(&o, name);
+            drop_sql(pg, &o, &sql);
+            buf_addf(&sql, "DELETE FROM _plumb_objects WHERE name = '%s';", name);
+        }
+        mem_free(name);
     }
+    pg_statement_free(st);
     return code == ERR_NONE && sql.len > 0 ? pg_execute(pg, buf_c(&sql), err) : code;
 }

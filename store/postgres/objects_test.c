@@ -71,14 +71,40 @@ static void objects_are_as_their_text_says(void **state) {
     pg_close(pg);
 }
 
+/* As the engine does it: a store of the flow is opened, and forgets. */
+static enum err_code forget(const struct flow *flow, struct err *err) {
+    struct store *s = NULL;
+    enum err_code code = store_open(flow, STORE_REBUILD, &s, err);
+    if (code == ERR_NONE) {
+        code = store_begin(s, err);
+    }
+    if (code == ERR_NONE) {
+        code = store_forget_absent(s, err);
+        if (code == ERR_NONE) {
+            code = store_commit(s, err);
+        } else {
+            store_rollback(s);
+        }
+    }
+    store_close(s);
+    return code;
+}
+
+/* The flow with its store in the schema `forget` of the server. */
+static struct flow *served(const char *rest) {
+    char *yaml = mem_printf("flow: shop\nstore: %s?schema=forget\n" SOURCES "%s", test_url(), rest);
+    struct flow *flow = flow_of(yaml);
+    mem_free(yaml);
+    return flow;
+}
+
 static void what_the_flow_has_no_more_is_forgotten(void **state) {
     (void)state;
     struct pg *pg = open_in("forget");
-    struct flow *flow = flow_of(HEAD TABLES TRANSFORMS);
-    struct flow *less = flow_of(HEAD TABLES "transforms:\n"
-                                            "  all: {from: sources.s, into: all, sql: 'SELECT 1'}\n"
-                                            "  log: {from: sources.s, into: log, sql: 'SELECT "
-                                            "1'}\n");
+    struct flow *flow = served(TABLES TRANSFORMS);
+    struct flow *less = served(TABLES "transforms:\n"
+                                      "  all: {from: sources.s, into: all, sql: 'SELECT 1'}\n"
+                                      "  log: {from: sources.s, into: log, sql: 'SELECT 1'}\n");
     struct err err = ERR_INIT;
     prepare(pg, flow, STORE_WRITE);
     ensure(pg, "_plumb_q_sums", QUEUE);
@@ -89,10 +115,10 @@ static void what_the_flow_has_no_more_is_forgotten(void **state) {
                      "NULL FROM unnest(ARRAY['all', 'log', 'sums']) n;"
                      "INSERT INTO _plumb_marks SELECT n, 1, 1, 1 FROM unnest(ARRAY['all', 'log', "
                      "'sums']) n");
-    assert_ok(pg_forget_absent(pg, flow, &err), err);
-    assert_int_equal(number(pg, "SELECT count(*) FROM _plumb_objects"), 3);
-    assert_ok(pg_forget_absent(pg, less, &err), err);
     commit(pg);
+    assert_ok(forget(flow, &err), err);
+    assert_int_equal(number(pg, "SELECT count(*) FROM forget._plumb_objects"), 3);
+    assert_ok(forget(less, &err), err);
     assert_int_equal(number(pg, "SELECT count(*) FROM forget._plumb_objects"), 1);
     assert_int_equal(number(pg, "SELECT count(*) FROM forget._plumb_marks"), 2);
     assert_int_equal(number(pg, "SELECT count(*) FROM pg_tables WHERE schemaname = 'forget' AND "
@@ -104,14 +130,12 @@ static void what_the_flow_has_no_more_is_forgotten(void **state) {
     /* One of two maps into a table is gone, and its rows are not to be told apart. */
     test_execute(pg, "INSERT INTO forget._plumb_transforms VALUES ('old', 'map', 'all', '', '', 0, "
                      "0, NULL, NULL, NULL)");
-    begin(pg);
-    assert_ok(pg_forget_absent(pg, less, &err), err); /* none are there */
-    pg_rollback(pg);
+    assert_ok(forget(less, &err), err); /* none are there */
+    test_execute(pg, "INSERT INTO forget._plumb_transforms VALUES ('old', 'map', 'all', '', '', 0, "
+                     "0, NULL, NULL, NULL)");
     test_execute(pg, "INSERT INTO forget.\"all\"(a, b) VALUES (1, 'x')");
-    begin(pg);
-    assert_int_equal(pg_forget_absent(pg, less, &err), ERR_CONFIG);
+    assert_int_equal(forget(less, &err), ERR_CONFIG);
     assert_non_null(strstr(err.message, "transform 'old' is gone, but its rows are still in"));
-    pg_rollback(pg);
     test_execute(pg, "DROP SCHEMA forget CASCADE");
     flow_free(flow);
     flow_free(less);

@@ -324,15 +324,6 @@ static bool is_queue(const char *name) {
     return strncmp(name, QUEUE_PREFIX, strlen(QUEUE_PREFIX)) == 0;
 }
 
-/* Names go "_plumb_q_TRANSFORM" or "_plumb_q_TRANSFORM.rest", and so for _plumb_t_. */
-static bool is_of_built(const struct swap *w, const char *object) {
-    const char *rest = object + strlen(QUEUE_PREFIX);
-    char *transform = mem_strndup(rest, strcspn(rest, "."));
-    const bool found = flow_find_transform(w->built, transform) != NULL;
-    mem_free(transform);
-    return found;
-}
-
 struct object {
     char *name, *ddl;
 };
@@ -381,7 +372,7 @@ static enum err_code drop_objects(struct swap *w, struct err *err) {
     enum err_code code = objects_read(w, w->here, &all, err);
     for (size_t i = all.count; code == ERR_NONE && i > 0; i--) {
         const struct object *o = &all.list[i - 1];
-        if (!is_of_built(w, o->name)) {
+        if (!store_object_is_of(w->built, o->name)) {
             continue;
         }
         char known_as[PG_IDENTIFIER_BYTES];

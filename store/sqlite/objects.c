@@ -49,70 +49,10 @@ enum err_code sqlite_object_ensure(struct store *s, const char *name, const char
     return code != ERR_NONE ? err_wrap(err, "make '%s'", name) : ERR_NONE;
 }
 
-/* The statements that forget one transform; names are checked by the flow to need no quoting beyond
- * "". */
-static void forget_sql(const char *name, struct buf *out) {
-    buf_addf(out, "DELETE FROM _plumb_transforms WHERE name = '%s';", name);
-    buf_addf(out, "DELETE FROM _plumb_marks WHERE transform = '%s';", name);
-    buf_addf(out, "DELETE FROM _plumb_ledger WHERE transform = '%s';", name);
-    buf_addf(out, "DELETE FROM _plumb_rejects WHERE transform = '%s';", name);
-}
-
-static bool belongs_to_flow(const struct flow *flow, const char *object) {
-    for (size_t i = 0; i < flow->transform_count; i++) {
-        size_t len = strlen(flow->transforms[i].name);
-        const char *rest = object + strlen("_plumb_q_");
-        if (strncmp(rest, flow->transforms[i].name, len) == 0 &&
-            (rest[len] == '\0' || rest[len] == '.')) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Rows cannot be told from those of the maps that still fill the table. */
-static enum err_code refuse_rows_left(struct store *s, struct err *err) {
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code = sqlite_prepare(
-        s,
-        "SELECT gone.name, gone.into_table, kept.name FROM _plumb_transforms gone JOIN "
-        "_plumb_transforms kept ON kept.into_table = gone.into_table AND kept.name <> gone.name",
-        &stmt, err);
-    bool has_row = true;
-    while (code == ERR_NONE && has_row) {
-        code = sqlite_row(s, stmt, "read transforms", &has_row, err);
-        if (code != ERR_NONE || !has_row) {
-            break;
-        }
-        const char *gone = (const char *)sqlite3_column_text(stmt, 0);
-        const char *table = (const char *)sqlite3_column_text(stmt, 1);
-        const char *kept = (const char *)sqlite3_column_text(stmt, 2);
-        const struct flow_transform *t = flow_find_transform(s->flow, kept);
-        bool found = false;
-        if (t == NULL || flow_find_transform(s->flow, gone) != NULL ||
-            strcmp(t->into->name, table) != 0) {
-            continue;
-        }
-        AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
-        buf_addf(&sql, "SELECT 1 FROM \"%s\" LIMIT 1", table);
-        int64_t one = 0;
-        code = store_get_i64(s, buf_c(&sql), &one, &found, err);
-        if (code == ERR_NONE && found) {
-            code = node_error(t->node, err,
-                              "transform '%s' is gone, but its rows are still in table '%s', which "
-                              "'%s' fills as well. Rebuild with `plumb replay %s`, or put it back",
-                              gone, table, kept, s->flow->path);
-        }
-    }
-    sqlite3_finalize(stmt);
-    return code;
-}
-
 static enum err_code collect_absent(struct store *s, struct buf *sql, struct err *err) {
     sqlite3_stmt *stmt = NULL;
     enum err_code code =
         sqlite_prepare(s,
-                       "SELECT 'transform', name FROM _plumb_transforms UNION ALL "
                        "SELECT type, name FROM sqlite_schema WHERE "
                        "type IN ('trigger', 'table') AND (name GLOB '_plumb_q_*' OR "
                        "name GLOB '_plumb_t_*') AND name <> '_plumb_transforms' AND "
@@ -126,11 +66,7 @@ static enum err_code collect_absent(struct store *s, struct buf *sql, struct err
         }
         const char *type = (const char *)sqlite3_column_text(stmt, 0);
         const char *name = (const char *)sqlite3_column_text(stmt, 1);
-        if (strcmp(type, "transform") == 0) {
-            if (flow_find_transform(s->flow, name) == NULL) {
-                forget_sql(name, sql);
-            }
-        } else if (!belongs_to_flow(s->flow, name)) {
+        if (!store_object_is_of(s->flow, name)) {
             buf_addf(sql, "DROP %s \"%s\";", strcmp(type, "trigger") == 0 ? "TRIGGER" : "TABLE",
                      name);
         }
@@ -141,9 +77,6 @@ static enum err_code collect_absent(struct store *s, struct buf *sql, struct err
 
 enum err_code sqlite_objects_forget(struct store *s, struct err *err) {
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
-    enum err_code code = refuse_rows_left(s, err);
-    if (code == ERR_NONE) {
-        code = collect_absent(s, &sql, err);
-    }
+    enum err_code code = collect_absent(s, &sql, err);
     return code == ERR_NONE ? store_execute(s, buf_c(&sql), err) : code;
 }
