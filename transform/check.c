@@ -31,7 +31,7 @@ static enum err_code analyse(const struct probe *p, const char *relation, const 
     size_t prefix = 0;
     int64_t offset = -1;
     if (body != NULL) {
-        sql_wrap(&sql, relation, body, user_sql, &prefix);
+        sql_wrap_bare(&sql, relation, body, user_sql, &prefix);
     } else {
         buf_adds(&sql, user_sql); /* the relation is a table of that name */
     }
@@ -311,7 +311,7 @@ static enum err_code check_delete_when(const struct probe *p, const char *relati
     AUTO_BUF inner = BUF_INIT(BUF_TEXT_MAX);
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     size_t prefix = 0;
-    sql_wrap(&inner, "batch", body, p->def->sql, &prefix);
+    sql_wrap_bare(&inner, "batch", body, p->def->sql, &prefix);
     buf_adds(&sql, "SELECT (");
     size_t start = sql.len;
     /* The line break ends a comment. */

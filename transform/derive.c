@@ -166,7 +166,7 @@ static enum err_code result_prepare(struct store *s, struct transform *t, struct
         sql_cell(&sql, t, i);
     }
     buf_adds(&sql, " FROM (");
-    sql_wrap_for(&sql, t, "changed", buf_c(&body), t->sql);
+    sql_wrap(&sql, "changed", buf_c(&body), t->sql);
     buf_adds(&sql, ") AS s");
     enum err_code code = prepare_format(s, t, DERIVE_RESULT, &sql, err);
     if (code != ERR_NONE) {
@@ -240,7 +240,7 @@ static enum err_code mappings_prepare(struct store *s, struct transform *t, stru
         buf_adds(&sql, ") SELECT ");
         changed_names(&sql, t, "s.");
         buf_adds(&sql, " FROM (");
-        sql_wrap_for(&sql, t, "change", buf_c(&body), t->on_sql[i]);
+        sql_wrap(&sql, "change", buf_c(&body), t->on_sql[i]);
         buf_adds(&sql, ") AS s WHERE ");
         for (size_t k = 0; k < t->def->changed_count; k++) {
             buf_addf(&sql, "%ss.\"%s\" IS NOT NULL", k > 0 ? " AND " : "",

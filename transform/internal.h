@@ -48,13 +48,12 @@ void sql_all_names(struct buf *out, const struct schema *s, const char *prefix);
 void sql_cell(struct buf *out, const struct transform *t, size_t column);
 /* True when column index is in the list. */
 bool sql_is_in(const size_t *indexes, size_t count, size_t index);
-/* The user's SELECT with `relation` (batch, change, changed) defined by `body`, as one SELECT;
- * *prefix is where the user's text begins. */
-void sql_wrap(struct buf *out, const char *relation, const char *body, const char *user_sql,
-              size_t *prefix);
-/* The same, as the transform's store has it. */
-void sql_wrap_for(struct buf *out, const struct transform *t, const char *relation,
-                  const char *body, const char *user_sql);
+/* The user's SELECT with `relation` (batch, change, changed) defined by `body`, as one SELECT. */
+void sql_wrap(struct buf *out, const char *relation, const char *body, const char *user_sql);
+/* The same to be analysed: the subquery has no name, which SQLite's plan would show; *prefix is where
+ * the user's text begins. */
+void sql_wrap_bare(struct buf *out, const char *relation, const char *body, const char *user_sql,
+                   size_t *prefix);
 /* " WHERE ..." term true when any non-key column of excluded differs from alias's; "0" when there
  * are none. */
 void sql_same(struct buf *out, const struct flow_table *t, const char *left, const char *right);

@@ -47,12 +47,11 @@ void lineage_identity(struct buf *out, const struct flow_table *t, const char *p
 void lineage_over(struct buf *out, const struct flow_table *from, const char *where,
                   const char *sql) {
     AUTO_BUF body = BUF_INIT(BUF_TEXT_MAX);
-    size_t prefix = 0;
     buf_adds(&body, "SELECT ");
     sql_all_names(&body, &from->schema, "\"_plumb_u\".");
     buf_addf(&body, " FROM \"%s\" AS \"_plumb_u\"%s%s", from->name,
              where[0] != '\0' ? " WHERE " : "", where);
-    sql_wrap(out, "change", buf_c(&body), sql, &prefix);
+    sql_wrap(out, "change", buf_c(&body), sql);
 }
 
 void lineage_givers(struct buf *out, const struct flow_table *from, const char *sql,
@@ -152,13 +151,12 @@ void lineage_wanted(struct buf *out, const struct store *s, const struct flow_ta
 void lineage_search(struct buf *out, const struct flow_transform *map) {
     const struct flow_table *into = map->into;
     AUTO_BUF body = BUF_INIT(BUF_TEXT_MAX);
-    size_t prefix = 0;
     buf_addf(&body, "SELECT * FROM temp.\"%s\"", map->stream->relation);
     buf_addf(out,
              "SELECT w.\"_node\", s.\"_plumb_at\" FROM (SELECT s.*, coalesce((%s\n), 0) <> 0 AS "
              "\"_plumb_gone\", _plumb_pos() AS \"_plumb_at\" FROM (",
              map->delete_when != NULL ? map->delete_when : "0");
-    sql_wrap(out, "batch", buf_c(&body), map->sql, &prefix);
+    sql_wrap(out, "batch", buf_c(&body), map->sql);
     buf_addf(out, ") AS s) AS s CROSS JOIN temp.\"_plumb_wanted_%s\" AS w WHERE ", into->name);
     for (size_t i = 0; i < into->schema.count; i++) {
         const char *name = into->schema.columns[i].name;

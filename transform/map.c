@@ -52,7 +52,7 @@ void map_user_select(struct buf *out, const struct transform *t) {
     AUTO_BUF body = BUF_INIT(BUF_TEXT_MAX);
     buf_addf(&body, "SELECT * FROM \"%s\"", t->def->stream->relation);
     buf_adds(out, "(");
-    sql_wrap_for(out, t, "batch", buf_c(&body), t->sql);
+    sql_wrap(out, "batch", buf_c(&body), t->sql);
     buf_adds(out, ") AS s");
 }
 

@@ -25,7 +25,7 @@ static void lateral(struct buf *out, const struct transform *t) {
              "(SELECT \"_plumb_b\".\"_record\", \"_plumb_u\".* FROM \"%s\" AS \"_plumb_b\" CROSS "
              "JOIN LATERAL (",
              t->def->stream->relation);
-    sql_wrap_for(out, t, "batch", buf_c(&body), t->sql);
+    sql_wrap(out, "batch", buf_c(&body), t->sql);
     buf_adds(out, ") AS \"_plumb_u\" WHERE \"_plumb_b\".\"_record\" >= ?3 AND "
                   "\"_plumb_b\".\"_record\" < ?4) AS s");
 }

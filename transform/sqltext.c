@@ -96,21 +96,18 @@ static size_t statement_length(const char *sql) {
     return end;
 }
 
-void sql_wrap(struct buf *out, const char *relation, const char *body, const char *user_sql,
-              size_t *prefix) {
+void sql_wrap_bare(struct buf *out, const char *relation, const char *body, const char *user_sql,
+                   size_t *prefix) {
     buf_addf(out, "WITH %s AS NOT MATERIALIZED (%s) SELECT * FROM (", relation, body);
     *prefix = out->len;
     buf_addstr(out, (struct str){user_sql, statement_length(user_sql)});
     buf_adds(out, "\n)");
 }
 
-void sql_wrap_for(struct buf *out, const struct transform *t, const char *relation,
-                  const char *body, const char *user_sql) {
+void sql_wrap(struct buf *out, const char *relation, const char *body, const char *user_sql) {
     size_t prefix = 0;
-    sql_wrap(out, relation, body, user_sql, &prefix);
-    if (t->dialect == STORE_POSTGRES) { /* where a subquery has a name */
-        buf_adds(out, " AS \"_plumb_rows\"");
-    }
+    sql_wrap_bare(out, relation, body, user_sql, &prefix);
+    buf_adds(out, " AS \"_plumb_rows\"");
 }
 
 void sql_same(struct buf *out, const struct flow_table *t, const char *left, const char *right) {

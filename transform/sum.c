@@ -53,7 +53,7 @@ static void side(struct buf *out, const struct transform *t, int sign) {
     buf_adds(out, "SELECT ");
     sql_all_names(out, &t->def->into->schema, "");
     buf_addf(out, ", %d AS \"_sign\" FROM (", sign);
-    sql_wrap_for(out, t, "change", buf_c(&body), t->sql);
+    sql_wrap(out, "change", buf_c(&body), t->sql);
     buf_adds(out, ") AS s");
 }
 

@@ -40,7 +40,6 @@ static enum err_code evaluate_sum(struct store *s, const struct flow_transform *
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     AUTO_BUF body = BUF_INIT(BUF_TEXT_MAX);
     AUTO_BUF name = BUF_INIT(BUF_TEXT_MAX);
-    size_t prefix = 0;
     whole_name(t, &name);
     add_body(&body, t->from);
     buf_addf(&sql, "INSERT INTO %s SELECT ", buf_c(&name));
@@ -51,7 +50,7 @@ static enum err_code evaluate_sum(struct store *s, const struct flow_transform *
         buf_addf(&sql, "%s%s\"%s\"%s", i > 0 ? ", " : "", before, c->name, is_key ? ")" : "))");
     }
     buf_adds(&sql, ", count(*) FROM (");
-    sql_wrap(&sql, "change", buf_c(&body), t->sql, &prefix);
+    sql_wrap(&sql, "change", buf_c(&body), t->sql);
     buf_adds(&sql, ") AS s GROUP BY ");
     sql_names(&sql, &into->schema, into->key, into->key_count, "");
     return store_execute(s, buf_c(&sql), err);
@@ -66,7 +65,6 @@ static enum err_code gather_keys(struct store *s, const struct flow_transform *t
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     AUTO_BUF body = BUF_INIT(BUF_TEXT_MAX);
     AUTO_BUF name = BUF_INIT(BUF_TEXT_MAX);
-    size_t prefix = 0;
     whole_keys_name(t, index, &name);
     buf_addf(&sql, "CREATE TEMP TABLE \"_plumb_keys_%s.%s\"(", t->name, on->table->name);
     for (size_t i = 0; i < t->changed_count; i++) {
@@ -80,7 +78,7 @@ static enum err_code gather_keys(struct store *s, const struct flow_transform *t
         add_body(&body, on->table);
         sql_names(&sql, schema, t->changed, t->changed_count, "s.");
         buf_adds(&sql, " FROM (");
-        sql_wrap(&sql, "change", buf_c(&body), on->sql, &prefix);
+        sql_wrap(&sql, "change", buf_c(&body), on->sql);
         buf_adds(&sql, ") AS s WHERE ");
     } else {
         for (size_t i = 0; i < on->column_count; i++) {
@@ -101,7 +99,6 @@ static enum err_code evaluate_derive(struct store *s, const struct flow_transfor
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     AUTO_BUF body = BUF_INIT(BUF_TEXT_MAX);
     AUTO_BUF name = BUF_INIT(BUF_TEXT_MAX);
-    size_t prefix = 0;
     enum err_code code = ERR_NONE;
     for (size_t i = 0; code == ERR_NONE && i < t->on_count; i++) {
         code = gather_keys(s, t, i, err);
@@ -119,7 +116,7 @@ static enum err_code evaluate_derive(struct store *s, const struct flow_transfor
     buf_addf(&sql, "INSERT INTO %s SELECT ", buf_c(&name));
     sql_all_names(&sql, &t->into->schema, "s.");
     buf_adds(&sql, " FROM (");
-    sql_wrap(&sql, "changed", buf_c(&body), t->sql, &prefix);
+    sql_wrap(&sql, "changed", buf_c(&body), t->sql);
     buf_adds(&sql, ") AS s");
     return store_execute(s, buf_c(&sql), err);
 }
