@@ -270,11 +270,6 @@ static void test_an_empty_batch_is_applied(void **state) {
     assert_int_equal(f->line.rows_in, 0);
 }
 
-static uint64_t next_random(uint64_t *state) {
-    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return *state >> 33;
-}
-
 /* The staged form and the direct one agree with a plain count, batch after batch. */
 static void test_random_batches_count_what_a_plain_count_says(void **state) {
     struct fixture *f = *state;

@@ -1,22 +1,12 @@
-/* For the tests of this folder: cmocka with what it needs before it, and a world in which time is a
- * number: a flow with checks, its store, whose system tables a test fills by hand, and a watch. */
+/* For the tests of this folder: a world in which time is a number: a flow with checks, its store,
+ * whose system tables a test fills by hand, and a watch. */
 #ifndef PLUMB_WATCH_TEST_SUPPORT_H
 #define PLUMB_WATCH_TEST_SUPPORT_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "base/file.h"
+#define TEST_SOURCE_CAPS (CAP_RESUMABLE | CAP_COVERS | CAP_HTTP)
+#include "flow/test_source.h"
 #include "watch/watch.h"
 
 #define SECOND INT64_C(1000000)
@@ -24,25 +14,6 @@
 #define HOUR   (60 * MINUTE)
 #define DAY    (24 * HOUR)
 #define BEGIN  (INT64_C(20000) * DAY) /* midnight */
-
-struct test_conf {
-    const char *path;
-};
-static const struct option test_options[] = {
-    OPTION_STR(struct test_conf, path, .def = "nowhere", .doc = "Not looked at.", .example = "a")};
-static const struct component test_source = {
-    .kind = COMPONENT_SOURCE,
-    .name = "test",
-    .since = "0.1",
-    .summary = "Gives what a test puts in.",
-    .doc = "Nothing.",
-    .example = "s:\n  type: test\n  columns: {id: int64}\n",
-    COMPONENT_OPTIONS(test_options),
-    .conf_size = sizeof(struct test_conf),
-    .caps = CAP_RESUMABLE | CAP_COVERS | CAP_HTTP,
-};
-static const struct component *const test_components[] = {&test_source};
-static const struct registry test_registry = {test_components, 1};
 
 /* orders -> load -> orders -> sums -> sums -> tops -> tops; people is another branch. */
 #define TEST_FLOW                                                                                  \
@@ -92,16 +63,13 @@ static inline void world_close(struct world *w) {
 static inline void world_use(struct world *w, const char *checks) {
     struct err err = ERR_INIT;
     world_close(w);
-    char *path = mem_printf("%s/flow.yaml", w->directory);
     char *text = mem_printf("%s%s", TEST_FLOW, checks);
-    assert_int_equal(file_write_atomic(path, str_of(text), &err), ERR_NONE);
-    if (flow_load(path, &test_registry, &w->flow, &err) != ERR_NONE ||
-        store_open(w->flow, STORE_WRITE, &w->store, &err) != ERR_NONE ||
+    w->flow = test_flow_in(w->directory, text);
+    if (store_open(w->flow, STORE_WRITE, &w->store, &err) != ERR_NONE ||
         watch_open(w->flow, &w->alerts, &w->watch, &err) != ERR_NONE) {
         fail_msg("%s: %s", err.where, err.message);
     }
     mem_free(text);
-    mem_free(path);
 }
 
 static inline struct world *world_of(const char *checks) {

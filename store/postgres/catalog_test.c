@@ -7,7 +7,7 @@
 static void a_fresh_schema_gets_all_tables(void **state) {
     (void)state;
     struct pg *pg = open_in("fresh");
-    struct flow *flow = flow_of(HEAD TABLES TRANSFORMS);
+    struct flow *flow = test_flow(HEAD TABLES TRANSFORMS);
     refused(pg, flow, STORE_READ, "there is no store at 'postgres://plumb@127.0.0.1");
     refused(pg, flow, STORE_NOTE, "?schema=fresh' yet; `plumb run` creates it");
     prepare(pg, flow, STORE_WRITE);
@@ -41,7 +41,7 @@ static void a_second_start_takes_no_locks(void **state) {
     (void)state;
     struct pg *pg = open_in("twice");
     struct pg *writer = open_in("twice");
-    struct flow *flow = flow_of(HEAD TABLES TRANSFORMS);
+    struct flow *flow = test_flow(HEAD TABLES TRANSFORMS);
     struct err err = ERR_INIT;
     prepare(pg, flow, STORE_WRITE);
     begin(writer);
@@ -67,7 +67,7 @@ static void a_second_start_takes_no_locks(void **state) {
 static void several_may_start_at_once(void **state) {
     (void)state;
     pg_close(test_open()); /* skips without a server */
-    struct flow *flow = flow_of(HEAD TABLES TRANSFORMS);
+    struct flow *flow = test_flow(HEAD TABLES TRANSFORMS);
     pid_t children[6];
     for (size_t i = 0; i < ARRAY_COUNT(children); i++) {
         children[i] = fork();
@@ -101,7 +101,7 @@ static void several_may_start_at_once(void **state) {
 static void what_is_no_store_of_this_flow_is_refused(void **state) {
     (void)state;
     struct pg *pg = open_in("other");
-    struct flow *flow = flow_of(HEAD TABLES TRANSFORMS);
+    struct flow *flow = test_flow(HEAD TABLES TRANSFORMS);
     test_execute(pg, "CREATE SCHEMA other; CREATE TABLE other.mine(a int)");
     refused(pg, flow, STORE_READ, "is not a plumb store (no table _plumb_meta)");
     test_execute(pg, "CREATE TABLE other._plumb_frames(a int)");
@@ -124,7 +124,7 @@ static void what_is_no_store_of_this_flow_is_refused(void **state) {
 static void who_may_not_is_told_what_to_ask_for(void **state) {
     (void)state;
     struct pg *owner = open_in("closed");
-    struct flow *flow = flow_of(HEAD TABLES TRANSFORMS);
+    struct flow *flow = test_flow(HEAD TABLES TRANSFORMS);
     struct err err = ERR_INIT;
     const char *at = strchr(test_url(), '@');
     char *super_url = mem_printf("postgres://postgres%s", at);
@@ -190,7 +190,7 @@ static void a_schema_has_a_name(void **state) {
 static void a_store_aside_has_what_it_writes(void **state) {
     (void)state;
     struct pg *pg = open_in("base");
-    struct flow *flow = flow_of(HEAD TABLES TRANSFORMS);
+    struct flow *flow = test_flow(HEAD TABLES TRANSFORMS);
     prepare(pg, flow, STORE_WRITE);
     test_execute(pg, "INSERT INTO base._plumb_frames VALUES (1, 'x'); INSERT INTO base.ref VALUES "
                      "(1, 'one')");
@@ -242,7 +242,7 @@ static void assert_compared(struct pg *pg, const struct flow *flow, const char *
 static void what_was_made_otherwise_is_said(void **state) {
     (void)state;
     struct pg *pg = open_in("differ");
-    struct flow *flow = flow_of(HEAD TABLES TRANSFORMS);
+    struct flow *flow = test_flow(HEAD TABLES TRANSFORMS);
     prepare(pg, flow, STORE_WRITE);
     static const char *const cases[][2] = {
         {"ALTER TABLE \"all\" DROP COLUMN c", "column c is new"},
@@ -280,7 +280,7 @@ static void what_was_made_otherwise_is_said(void **state) {
 static void a_missing_index_is_made(void **state) {
     (void)state;
     struct pg *pg = open_in("indexed");
-    struct flow *flow = flow_of(HEAD TABLES TRANSFORMS);
+    struct flow *flow = test_flow(HEAD TABLES TRANSFORMS);
     struct err err = ERR_INIT;
     prepare(pg, flow, STORE_WRITE);
     const struct flow_table *t = flow_find_table(flow, "all");
@@ -306,9 +306,9 @@ static void names_may_be_as_long_as_the_flow_allows(void **state) {
     (void)state;
     struct pg *pg = open_in("long");
     struct flow *flow =
-        flow_of(HEAD "tables: {" LONG ": {key: [id], columns: {id: int64, " LONG
-                     ": int64}, indexes: [[" LONG "], [" LONG ", id]]}}\ntransforms: {t: {from: "
-                     "sources.s, into: " LONG ", sql: 'SELECT 1'}}\n");
+        test_flow(HEAD "tables: {" LONG ": {key: [id], columns: {id: int64, " LONG
+                       ": int64}, indexes: [[" LONG "], [" LONG ", id]]}}\ntransforms: {t: {from: "
+                       "sources.s, into: " LONG ", sql: 'SELECT 1'}}\n");
     struct err err = ERR_INIT;
     prepare(pg, flow, STORE_WRITE);
     prepare(pg, flow, STORE_WRITE);
@@ -340,9 +340,9 @@ static void names_may_be_as_long_as_the_flow_allows(void **state) {
 static void a_column_that_queues_have_is_refused(void **state) {
     (void)state;
     struct pg *pg = open_in("ids");
-    struct flow *flow = flow_of(HEAD "tables: {r: {key: [_id], columns: {_id: int64}}}\n"
-                                     "transforms: {t: {from: sources.s, into: r, sql: 'SELECT "
-                                     "1'}}\n");
+    struct flow *flow = test_flow(HEAD "tables: {r: {key: [_id], columns: {_id: int64}}}\n"
+                                       "transforms: {t: {from: sources.s, into: r, sql: 'SELECT "
+                                       "1'}}\n");
     refused(pg, flow, STORE_WRITE, "no column is called '_id'");
     flow_free(flow);
     pg_close(pg);

@@ -2,28 +2,9 @@
 #ifndef PLUMB_STORE_POSTGRES_CATALOG_TEST_SUPPORT_H
 #define PLUMB_STORE_POSTGRES_CATALOG_TEST_SUPPORT_H
 
-#include "base/file.h"
+#include "flow/test_source.h"
 #include "store/postgres/catalog.h"
 #include "store/postgres/test_support.h"
-
-struct test_conf {
-    const char *path;
-};
-static const struct option test_options[] = {
-    OPTION_STR(struct test_conf, path, .def = "nowhere", .doc = "Not looked at.", .example = "a")};
-static const struct component test_source = {
-    .kind = COMPONENT_SOURCE,
-    .name = "test",
-    .since = "0.1",
-    .summary = "Gives what a test puts in.",
-    .doc = "Nothing.",
-    .example = "s:\n  type: test\n  columns: {id: int64}\n",
-    COMPONENT_OPTIONS(test_options),
-    .conf_size = sizeof(struct test_conf),
-    .caps = CAP_RESUMABLE,
-};
-static const struct component *const test_components[] = {&test_source};
-static const struct registry test_registry = {test_components, 1};
 
 #define SOURCES "sources: {s: {type: test, columns: {id: int64, v: int64, w: int256}}}\n"
 #define HEAD    "flow: shop\nstore: sqlite:t.db\n" SOURCES
@@ -40,20 +21,6 @@ static const struct registry test_registry = {test_components, 1};
     "  all: {from: sources.s, into: all, sql: 'SELECT 1'}\n"                                       \
     "  log: {from: sources.s, into: log, sql: 'SELECT 1'}\n"                                       \
     "  sums: {from: tables.all, into: sums, sum: 'SELECT a, 1 AS n FROM change'}\n"
-
-static inline struct flow *flow_of(const char *yaml) {
-    char directory[] = "/tmp/plumb-catalog-XXXXXX";
-    assert_non_null(mkdtemp(directory));
-    struct err err = ERR_INIT;
-    struct flow *flow = NULL;
-    char *path = mem_printf("%s/flow.yaml", directory);
-    assert_ok(file_write_atomic(path, str_of(yaml), &err), err);
-    assert_ok(flow_load(path, &test_registry, &flow, &err), err);
-    (void)unlink(path);
-    (void)rmdir(directory);
-    mem_free(path);
-    return flow;
-}
 
 static inline struct pg *open_in(const char *schema) {
     struct pg *pg = test_open();

@@ -18,7 +18,7 @@ static size_t findings(struct store *s, struct store_finding out[STORE_FINDINGS_
 static void a_table_that_nobody_cleans_is_told(void **state) {
     (void)state;
     struct pg *pg = test_open();
-    struct flow *flow = flow_of(HEAD TABLES TRANSFORMS);
+    struct flow *flow = test_flow(HEAD TABLES TRANSFORMS);
     struct err err = ERR_INIT;
     struct store *s = NULL;
     struct store_finding found[STORE_FINDINGS_MAX];
@@ -44,7 +44,7 @@ static void a_table_that_nobody_cleans_is_told(void **state) {
 static void a_transaction_left_open_has_an_age(void **state) {
     (void)state;
     struct pg *pg = test_open();
-    struct flow *flow = flow_of(HEAD TABLES TRANSFORMS);
+    struct flow *flow = test_flow(HEAD TABLES TRANSFORMS);
     struct err err = ERR_INIT;
     struct store *s = NULL;
     struct store_finding found[STORE_FINDINGS_MAX];
@@ -72,7 +72,7 @@ static void a_transaction_left_open_has_an_age(void **state) {
 
 static void sqlite_has_nothing_to_say(void **state) {
     (void)state;
-    struct flow *flow = flow_of(HEAD TABLES TRANSFORMS);
+    struct flow *flow = test_flow(HEAD TABLES TRANSFORMS);
     struct err err = ERR_INIT;
     struct store *s = NULL;
     struct store_finding found[STORE_FINDINGS_MAX];

@@ -32,7 +32,7 @@ static int64_t queued_by_insert(struct pg *pg) {
 static void objects_are_as_their_text_says(void **state) {
     (void)state;
     struct pg *pg = open_in("objects");
-    struct flow *flow = flow_of(HEAD TABLES TRANSFORMS);
+    struct flow *flow = test_flow(HEAD TABLES TRANSFORMS);
     struct err err = ERR_INIT;
     prepare(pg, flow, STORE_WRITE);
     ensure(pg, "_plumb_q_sums", QUEUE);
@@ -93,7 +93,7 @@ static enum err_code forget(const struct flow *flow, struct err *err) {
 /* The flow with its store in the schema `forget` of the server. */
 static struct flow *served(const char *rest) {
     char *yaml = mem_printf("flow: shop\nstore: %s?schema=forget\n" SOURCES "%s", test_url(), rest);
-    struct flow *flow = flow_of(yaml);
+    struct flow *flow = test_flow(yaml);
     mem_free(yaml);
     return flow;
 }

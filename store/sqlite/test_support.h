@@ -1,45 +1,11 @@
-/* For the tests of this folder that need a whole store: cmocka with what it needs before it, and a
- * flow from YAML text in a directory of its own. */
+/* For the tests of this folder that need a whole store, beside a flow in a directory of its own. */
 #ifndef PLUMB_STORE_SQLITE_TEST_SUPPORT_H
 #define PLUMB_STORE_SQLITE_TEST_SUPPORT_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "base/file.h"
+#include "flow/test_source.h"
 #include "store/sqlite/sqlite_store.h"
 
 #define TEST_PATH_BYTES 64
-
-struct test_conf {
-    const char *path;
-};
-
-static const struct option test_options[] = {
-    OPTION_STR(struct test_conf, path, .def = "nowhere", .doc = "Not looked at.", .example = "a")};
-
-static const struct component test_source = {
-    .kind = COMPONENT_SOURCE,
-    .name = "test",
-    .since = "0.1",
-    .summary = "Gives what a test puts in.",
-    .doc = "Nothing.",
-    .example = "s:\n  type: test\n  columns: {id: int64}\n",
-    COMPONENT_OPTIONS(test_options),
-    .conf_size = sizeof(struct test_conf),
-    .caps = CAP_RESUMABLE,
-};
-static const struct component *const test_components[] = {&test_source};
-static const struct registry test_registry = {test_components, 1};
 
 struct test_place {
     char directory[TEST_PATH_BYTES];
@@ -68,15 +34,7 @@ static inline int place_remove(void **state) {
 
 /* The caller frees the flow. Its store is t.db beside it. */
 static inline struct flow *place_flow(const struct test_place *p, const char *yaml) {
-    struct err err = ERR_INIT;
-    struct flow *flow = NULL;
-    char *path = mem_printf("%s/flow.yaml", p->directory);
-    assert_int_equal(file_write_atomic(path, str_of(yaml), &err), ERR_NONE);
-    if (flow_load(path, &test_registry, &flow, &err) != ERR_NONE) {
-        fail_msg("%s: %s", err.where, err.message);
-    }
-    mem_free(path);
-    return flow;
+    return test_flow_in(p->directory, yaml);
 }
 
 static inline struct store *store_of(const struct flow *flow, enum store_mode mode) {
