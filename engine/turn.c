@@ -16,12 +16,17 @@ enum err_code turn_begin(struct run *r, struct err *err) {
     return r->alone ? store_begin(r->store, err) : store_begin_shared(r->store, err);
 }
 
-enum err_code turn_claim_source(struct run *r, const struct flow_source *source, bool wait,
-                                bool *got, struct err *err) {
-    char *unit = mem_printf("source:%s", source->name);
+static enum err_code claim(struct run *r, const char *kind, const char *name, bool wait, bool *got,
+                           struct err *err) {
+    char *unit = mem_printf("%s:%s", kind, name);
     enum err_code code = store_claim(r->store, unit, wait, got, err);
     mem_free(unit);
     return code;
+}
+
+enum err_code turn_claim_source(struct run *r, const struct flow_source *source, bool wait,
+                                bool *got, struct err *err) {
+    return claim(r, "source", source->name, wait, got, err);
 }
 
 bool run_should_stop(const struct run *r) {
@@ -195,13 +200,6 @@ enum err_code turn_maps(struct run *r, const struct turn_input *in, struct err *
 
 /* Only one worker at a time adds to a sum, or evaluates a derive; to whom it is denied leaves the queue
  * to the other, or to the next turn. */
-static enum err_code claim_follower(struct run *r, size_t index, bool *got, struct err *err) {
-    char *unit = mem_printf("transform:%s", r->flow->transforms[index].name);
-    enum err_code code = store_claim(r->store, unit, false, got, err);
-    mem_free(unit);
-    return code;
-}
-
 enum err_code turn_followers(struct run *r, struct err *err) {
     r->more_cascade = false;
     for (size_t i = 0; i < r->flow->transform_count; i++) {
@@ -213,7 +211,7 @@ enum err_code turn_followers(struct run *r, struct err *err) {
         bool got = false;
         enum err_code code = cascade_waits(r->plan, i, &waits, err);
         if (code == ERR_NONE && waits) {
-            code = claim_follower(r, i, &got, err);
+            code = claim(r, "transform", r->flow->transforms[i].name, false, &got, err);
         }
         if (code == ERR_NONE && got) {
             code = stage_run(r, i, apply_follower, NULL, err);
@@ -457,7 +455,7 @@ enum err_code turn_trouble(struct run *r, const struct package *p, struct err *e
     }
 }
 
-/* One transaction for a transform, or for all where there is one worker. */
+/* One transaction for all that waits and nobody else is at. */
 static enum err_code cascade_once(struct run *r, struct err *err) {
     enum err_code code = turn_begin(r, err);
     if (code != ERR_NONE) {

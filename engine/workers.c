@@ -1,7 +1,6 @@
 #include "engine/workers.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -14,10 +13,6 @@ static int64_t hurried(int64_t us) {
     return fault_hurry ? us / HURRY : us;
 }
 
-static char *unit_of(const struct flow_source *source) {
-    return mem_printf("source:%s", source->name);
-}
-
 /* Unlike any other's: where, which process, and when it began. */
 static void choose_name(struct workers *w) {
     char host[HOST_BYTES] = "";
@@ -28,22 +23,31 @@ static void choose_name(struct workers *w) {
                    (unsigned long long)clock_now_us());
 }
 
-static enum err_code say_alive(struct workers *w, struct store *s, struct err *err) {
-    char *unit = mem_printf("worker:%s", w->name);
-    bool got = false;
-    enum err_code code = store_lease_take(
-        s, &(struct store_lease){unit, w->name, hurried(WORKERS_LEASE_US)}, &got, err);
+static enum err_code take(const struct workers *w, struct store *s, const char *kind,
+                          const char *name, bool *got, struct err *err) {
+    char *unit = mem_printf("%s:%s", kind, name);
+    const struct store_lease lease = {unit, w->name, hurried(WORKERS_LEASE_US)};
+    enum err_code code = store_lease_take(s, &lease, got, err);
     mem_free(unit);
+    return code;
+}
+
+static void leave(const struct workers *w, struct store *s, const char *kind, const char *name) {
+    struct err ignored = ERR_INIT; /* it ends by itself */
+    char *unit = mem_printf("%s:%s", kind, name);
+    (void)!store_lease_leave(s, &(struct store_lease){unit, w->name, 0}, &ignored);
+    mem_free(unit);
+}
+
+static enum err_code say_alive(struct workers *w, struct store *s, struct err *err) {
+    bool got = false;
+    enum err_code code = take(w, s, "worker", w->name, &got, err);
     return code == ERR_NONE ? store_lease_count(s, "worker:", &w->count, err) : code;
 }
 
-static enum err_code take(struct workers *w, struct store *s, size_t index, bool *got,
-                          struct err *err) {
-    char *unit = unit_of(&w->flow->sources[index]);
-    enum err_code code = store_lease_take(
-        s, &(struct store_lease){unit, w->name, hurried(WORKERS_LEASE_US)}, got, err);
-    mem_free(unit);
-    return code;
+static enum err_code take_source(const struct workers *w, struct store *s, size_t index, bool *got,
+                                 struct err *err) {
+    return take(w, s, "source", w->flow->sources[index].name, got, err);
 }
 
 static size_t fair_share(const struct workers *w) {
@@ -70,7 +74,7 @@ enum err_code workers_begin(struct workers *w, struct store *s, const struct flo
     }
     for (size_t i = 0; code == ERR_NONE && i < flow->source_count; i++) {
         if (held_count(w) < fair_share(w)) {
-            code = take(w, s, i, &w->held[i], err);
+            code = take_source(w, s, i, &w->held[i], err);
         }
     }
     return code;
@@ -86,10 +90,10 @@ enum err_code workers_look(struct workers *w, struct store *s, struct err *err) 
     for (size_t i = 0; code == ERR_NONE && i < w->flow->source_count; i++) {
         bool got = false;
         if (w->held[i]) {
-            code = take(w, s, i, &got, err);
+            code = take_source(w, s, i, &got, err);
             w->changed = w->changed || (code == ERR_NONE && !got);
         } else if (held_count(w) < fair_share(w)) {
-            code = take(w, s, i, &got, err);
+            code = take_source(w, s, i, &got, err);
             w->changed = w->changed || got;
         }
     }
@@ -98,18 +102,13 @@ enum err_code workers_look(struct workers *w, struct store *s, struct err *err) 
 }
 
 void workers_end(struct workers *w, struct store *s) {
-    struct err ignored = ERR_INIT; /* they end by themselves */
-    for (size_t i = 0; w->name[0] != '\0' && s != NULL && i < w->flow->source_count; i++) {
-        if (w->held[i]) {
-            char *unit = unit_of(&w->flow->sources[i]);
-            (void)!store_lease_leave(s, &(struct store_lease){unit, w->name, 0}, &ignored);
-            mem_free(unit);
-        }
-    }
     if (w->name[0] != '\0' && s != NULL) {
-        char *unit = mem_printf("worker:%s", w->name);
-        (void)!store_lease_leave(s, &(struct store_lease){unit, w->name, 0}, &ignored);
-        mem_free(unit);
+        for (size_t i = 0; i < w->flow->source_count; i++) {
+            if (w->held[i]) {
+                leave(w, s, "source", w->flow->sources[i].name);
+            }
+        }
+        leave(w, s, "worker", w->name);
     }
     mem_free(w->held);
     w->held = NULL;

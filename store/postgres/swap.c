@@ -14,6 +14,7 @@
 #include "store/postgres/catalog.h"
 #include "store/postgres/driver.h"
 #include "store/postgres/internal.h"
+#include "store/shape.h"
 
 #define QUEUE_PREFIX "_plumb_q_"
 #define SHOWN_BYTES  60 /* of a value in a sample */
@@ -30,17 +31,6 @@ struct swap {
 /* sql: given. */
 static enum err_code execute_given(struct swap *w, char *sql, struct err *err) {
     const enum err_code code = store_execute(w->store, sql, err);
-    mem_free(sql);
-    return code;
-}
-
-static enum err_code changes_given(struct swap *w, char *sql, int64_t *changes, struct err *err) {
-    struct store_statement *st = NULL;
-    enum err_code code = store_prepare(w->store, sql, &st, err);
-    if (code == ERR_NONE) {
-        code = store_run(st, changes, err);
-    }
-    store_statement_free(st);
     mem_free(sql);
     return code;
 }
@@ -68,18 +58,6 @@ static enum err_code refuse_other_batches(struct swap *w, struct err *err) {
 /* ---- a table's SQL ---- */
 
 /* All columns the table has aside, plumb's own among them, and which make its key. */
-struct shape {
-    char *columns[SCHEMA_COLUMNS_MAX + 5];
-    bool is_key[SCHEMA_COLUMNS_MAX + 5];
-    size_t count;
-};
-
-static void shape_release(struct shape *p) {
-    for (size_t i = 0; i < p->count; i++) {
-        mem_free(p->columns[i]);
-    }
-}
-
 static enum err_code shape_read(struct swap *w, const char *table, struct shape *out,
                                 struct err *err) {
     struct store_statement *st = NULL;
@@ -99,42 +77,11 @@ static enum err_code shape_read(struct swap *w, const char *table, struct shape 
         code = store_step(st, &has_row, err);
         if (code == ERR_NONE && has_row) {
             const struct str name = store_column_str(st, 0);
-            ASSERT(out->count < ARRAY_COUNT(out->columns));
-            out->columns[out->count] = mem_strndup(name.ptr, name.len);
-            out->is_key[out->count++] = store_column_i64(st, 1) != 0;
+            shape_add(out, name, store_column_i64(st, 1) != 0);
         }
     }
     store_statement_free(st);
     return code;
-}
-
-static void names_of(struct buf *out, const struct shape *p) {
-    for (size_t i = 0; i < p->count; i++) {
-        buf_addf(out, "%s\"%s\"", i > 0 ? ", " : "", p->columns[i]);
-    }
-}
-
-/* `m."k" = a."k" AND ...` over the key, or `m."c" IS DISTINCT FROM a."c" OR ...` over the rest;
- * "false" if there is none. */
-static void compare(struct buf *out, const struct shape *p, bool key) {
-    const char *between = "";
-    for (size_t i = 0; i < p->count; i++) {
-        if (p->is_key[i] == key) {
-            buf_addf(out, "%sm.\"%s\" %s a.\"%s\"", between, p->columns[i],
-                     key ? "=" : "IS DISTINCT FROM", p->columns[i]);
-            between = key ? " AND " : " OR ";
-        }
-    }
-    buf_adds(out, between[0] == '\0' ? "false" : "");
-}
-
-static void assignments(struct buf *out, const struct shape *p) {
-    for (size_t i = 0; i < p->count; i++) {
-        if (!p->is_key[i]) {
-            buf_addf(out, "%s\"%s\" = a.\"%s\"", out->len == 0 ? "" : ", ", p->columns[i],
-                     p->columns[i]);
-        }
-    }
 }
 
 /* ---- samples ---- */
@@ -184,9 +131,9 @@ static void sample_sql(struct swap *w, struct buf *sql, const struct flow_table 
     }
     buf_addf(sql, " FROM \"%s\".\"%s\" a JOIN \"%s\".\"%s\" m ON ", w->aside, t->name, w->here,
              t->name);
-    compare(sql, p, true);
+    shape_compare(sql, p, true);
     buf_adds(sql, " WHERE ");
-    compare(sql, p, false);
+    shape_compare(sql, p, false);
     buf_addf(sql, " LIMIT %d", SWAP_SAMPLES_MAX);
 }
 
@@ -238,55 +185,26 @@ static enum err_code make_anew(struct swap *w, const struct flow_table *t, const
                                struct swap_table *out, struct err *err) {
     out->made_anew = true;
     AUTO_BUF names = BUF_INIT(BUF_TEXT_MAX);
-    names_of(&names, p);
+    shape_names(&names, p);
     enum err_code code =
         execute_given(w, mem_printf("DROP TABLE IF EXISTS \"%s\".\"%s\"", w->here, t->name), err);
     if (code == ERR_NONE) {
         code = pg_table_ensure(w->pg, w->built, t, err);
     }
     return code == ERR_NONE
-               ? changes_given(
-                     w,
-                     mem_printf("INSERT INTO \"%s\".\"%s\"(%s) SELECT %s FROM \"%s\".\"%s\"",
-                                w->here, t->name, buf_c(&names), buf_c(&names), w->aside, t->name),
-                     &out->inserted, err)
+               ? shape_run(w->store,
+                           mem_printf("INSERT INTO \"%s\".\"%s\"(%s) SELECT %s FROM \"%s\".\"%s\"",
+                                      w->here, t->name, buf_c(&names), buf_c(&names), w->aside,
+                                      t->name),
+                           &out->inserted, err)
                : code;
 }
 
 static enum err_code write_differences(struct swap *w, const struct flow_table *t,
                                        const struct shape *p, struct swap_table *out,
                                        struct err *err) {
-    AUTO_BUF keys = BUF_INIT(BUF_TEXT_MAX);
-    AUTO_BUF rest = BUF_INIT(BUF_TEXT_MAX);
-    AUTO_BUF set = BUF_INIT(BUF_TEXT_MAX);
-    AUTO_BUF names = BUF_INIT(BUF_TEXT_MAX);
-    compare(&keys, p, true);
-    compare(&rest, p, false);
-    assignments(&set, p);
-    names_of(&names, p);
-    enum err_code code =
-        changes_given(w,
-                      mem_printf("DELETE FROM \"%s\".\"%s\" AS m WHERE NOT EXISTS (SELECT 1 FROM "
-                                 "\"%s\".\"%s\" a WHERE %s)",
-                                 w->here, t->name, w->aside, t->name, buf_c(&keys)),
-                      &out->deleted, err);
-    if (code == ERR_NONE && set.len > 0) {
-        code = changes_given(
-            w,
-            mem_printf("UPDATE \"%s\".\"%s\" AS m SET %s FROM \"%s\".\"%s\" a WHERE %s AND (%s)",
-                       w->here, t->name, buf_c(&set), w->aside, t->name, buf_c(&keys),
-                       buf_c(&rest)),
-            &out->updated, err);
-    }
-    if (code == ERR_NONE) {
-        code = changes_given(
-            w,
-            mem_printf("INSERT INTO \"%s\".\"%s\"(%s) SELECT %s FROM \"%s\".\"%s\" a WHERE NOT "
-                       "EXISTS (SELECT 1 FROM \"%s\".\"%s\" m WHERE %s)",
-                       w->here, t->name, buf_c(&names), buf_c(&names), w->aside, t->name, w->here,
-                       t->name, buf_c(&keys)),
-            &out->inserted, err);
-    }
+    const struct shape_place at = {t->name, w->here, w->aside};
+    enum err_code code = shape_write(w->store, p, &at, out, err);
     return code == ERR_NONE ? pg_table_ensure(w->pg, w->built, t, err) : code;
 }
 

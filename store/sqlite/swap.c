@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "store/shape.h"
 #include "store/sqlite/sqlite_store.h"
 
 #define ASIDE "plumb_aside"
@@ -24,33 +25,9 @@ static enum err_code execute_given(struct store *s, char *sql, struct err *err) 
     return code;
 }
 
-static enum err_code changes_of(struct store *s, const char *sql, int64_t *changes,
-                                struct err *err) {
-    sqlite3_stmt *stmt = NULL;
-    enum err_code code = sqlite_prepare(s, sql, &stmt, err);
-    if (code == ERR_NONE) {
-        code = sqlite_finish(s, stmt, "swap", err);
-        *changes = code == ERR_NONE ? sqlite3_changes64(sqlite_of(s)->db) : 0;
-    }
-    sqlite3_finalize(stmt);
-    return code;
-}
-
 /* ---- a table's SQL ---- */
 
 /* All columns the table has in the store, plumb's own among them, and which make its key. */
-struct shape {
-    char *columns[SCHEMA_COLUMNS_MAX + 5];
-    bool is_key[SCHEMA_COLUMNS_MAX + 5];
-    size_t count;
-};
-
-static void shape_release(struct shape *p) {
-    for (size_t i = 0; i < p->count; i++) {
-        mem_free(p->columns[i]);
-    }
-}
-
 static enum err_code shape_read(struct store *s, const char *table, struct shape *out,
                                 struct err *err) {
     sqlite3_stmt *stmt = NULL;
@@ -63,40 +40,10 @@ static enum err_code shape_read(struct store *s, const char *table, struct shape
     bool has_row = true;
     while ((code = sqlite_row(s, stmt, "read columns", &has_row, err)) == ERR_NONE && has_row) {
         struct str name = sqlite_text(stmt, 0);
-        ASSERT(out->count < ARRAY_COUNT(out->columns));
-        out->columns[out->count] = mem_strndup(name.ptr, name.len);
-        out->is_key[out->count++] = sqlite3_column_int64(stmt, 1) > 0;
+        shape_add(out, name, sqlite3_column_int64(stmt, 1) > 0);
     }
     sqlite3_finalize(stmt);
     return code;
-}
-
-/* `m."k" = a."k" AND ...` over the key, or `m."c" IS NOT a."c" OR ...` over the rest; "0" if there
- * is none. */
-static void compare(struct buf *out, const struct shape *p, bool key) {
-    size_t added = 0;
-    for (size_t i = 0; i < p->count; i++) {
-        if (p->is_key[i] == key) {
-            buf_addf(out, "%sm.\"%s\" %s a.\"%s\"",
-                     added++ == 0 ? ""
-                     : key        ? " AND "
-                                  : " OR ",
-                     p->columns[i], key ? "=" : "IS NOT", p->columns[i]);
-        }
-    }
-    if (added == 0) {
-        buf_addc(out, '0');
-    }
-}
-
-static void assignments(struct buf *out, const struct shape *p) {
-    size_t added = 0;
-    for (size_t i = 0; i < p->count; i++) {
-        if (!p->is_key[i]) {
-            buf_addf(out, "%s\"%s\" = a.\"%s\"", added++ == 0 ? "" : ", ", p->columns[i],
-                     p->columns[i]);
-        }
-    }
 }
 
 /* ---- samples ---- */
@@ -157,9 +104,9 @@ static void sample_sql(struct buf *sql, const struct flow_table *t, const struct
         }
     }
     buf_addf(sql, " FROM " ASIDE ".\"%s\" a JOIN main.\"%s\" m ON ", t->name, t->name);
-    compare(sql, p, true);
+    shape_compare(sql, p, true);
     buf_adds(sql, " WHERE ");
-    compare(sql, p, false);
+    shape_compare(sql, p, false);
     buf_addf(sql, " LIMIT %d", SWAP_SAMPLES_MAX);
 }
 
@@ -216,42 +163,12 @@ static enum err_code make_anew(struct swap *w, const char *table, const char *dd
     if (code == ERR_NONE) {
         code = store_execute(w->store, ddl, err);
     }
-    char *sql = mem_printf("INSERT INTO main.\"%s\" SELECT * FROM " ASIDE ".\"%s\"", table, table);
-    if (code == ERR_NONE) {
-        code = changes_of(w->store, sql, &out->inserted, err);
-    }
-    mem_free(sql);
-    return code;
-}
-
-static enum err_code write_differences(struct swap *w, const char *table, const struct shape *p,
-                                       struct swap_table *out, struct err *err) {
-    AUTO_BUF keys = BUF_INIT(BUF_TEXT_MAX);
-    AUTO_BUF rest = BUF_INIT(BUF_TEXT_MAX);
-    AUTO_BUF set = BUF_INIT(BUF_TEXT_MAX);
-    compare(&keys, p, true);
-    compare(&rest, p, false);
-    assignments(&set, p);
-    char *gone = mem_printf("DELETE FROM main.\"%s\" AS m WHERE NOT EXISTS (SELECT 1 FROM " ASIDE
-                            ".\"%s\" a WHERE %s)",
-                            table, table, buf_c(&keys));
-    char *changed =
-        mem_printf("UPDATE main.\"%s\" AS m SET %s FROM " ASIDE ".\"%s\" a WHERE %s AND (%s)",
-                   table, buf_c(&set), table, buf_c(&keys), buf_c(&rest));
-    char *came = mem_printf("INSERT INTO main.\"%s\" SELECT * FROM " ASIDE
-                            ".\"%s\" a WHERE NOT EXISTS (SELECT 1 FROM main.\"%s\" m WHERE %s)",
-                            table, table, table, buf_c(&keys));
-    enum err_code code = changes_of(w->store, gone, &out->deleted, err);
-    if (code == ERR_NONE && set.len > 0) {
-        code = changes_of(w->store, changed, &out->updated, err);
-    }
-    if (code == ERR_NONE) {
-        code = changes_of(w->store, came, &out->inserted, err);
-    }
-    mem_free(gone);
-    mem_free(changed);
-    mem_free(came);
-    return code;
+    return code == ERR_NONE
+               ? shape_run(w->store,
+                           mem_printf("INSERT INTO main.\"%s\" SELECT * FROM " ASIDE ".\"%s\"",
+                                      table, table),
+                           &out->inserted, err)
+               : code;
 }
 
 static enum err_code swap_table(struct swap *w, const struct flow_table *t, struct swap_table *out,
@@ -268,8 +185,9 @@ static enum err_code swap_table(struct swap *w, const struct flow_table *t, stru
         code = take_samples(w, t, p, out, err);
     }
     if (code == ERR_NONE) {
-        code = same ? write_differences(w, t->name, p, out, err)
-                    : make_anew(w, t->name, ddl, out, err);
+        const struct shape_place at = {t->name, "main", ASIDE};
+        code =
+            same ? shape_write(w->store, p, &at, out, err) : make_anew(w, t->name, ddl, out, err);
     }
     if (code == ERR_NONE) {
         code = catalog_indexes(w->store, t, err);
