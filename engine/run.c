@@ -426,9 +426,7 @@ void run_close(struct run *r) {
         }
         decoder_free(r->decoders[i]);
     }
-    if (r->workers.held != NULL) {
-        workers_end(&r->workers, r->store);
-    }
+    workers_release(&r->workers);
     plan_close(r->plan);
     store_close(r->store);
     channel_release(&r->channel);
@@ -460,10 +458,10 @@ void run_init(struct run *r, const struct flow *flow, const struct run_options *
 }
 
 /* Until it ends, or what is ours to do has changed. */
-static enum err_code run_share(struct run *r, struct err *err) {
+static enum err_code run_share(struct run *r, const char *name, struct err *err) {
     enum err_code code = run_open(r, err);
     if (code == ERR_NONE) {
-        code = workers_begin(&r->workers, r->store, r->flow, err);
+        code = workers_begin(&r->workers, r->store, r->flow, name, err);
     }
     if (code == ERR_NONE) {
         code = open_sources(r, err);
@@ -493,13 +491,15 @@ enum err_code engine_run(const struct flow *flow, const struct run_options *opti
     *summary = (struct run_summary){.first_commit_us = -1};
     const int64_t started_us = clock_monotonic_us();
     int64_t attempts = 0;
+    char name[WORKER_NAME_BYTES];
+    workers_name(name);
     for (bool again = true; again;) {
         const struct run_summary so_far = *summary;
         err_clear(err);
         run_init(&r, flow, options, summary);
         *summary = so_far;
         r.started_us = started_us;
-        code = run_share(&r, err);
+        code = run_share(&r, name, err);
         again = code == ERR_NONE && r.workers.changed && !run_should_stop(&r);
         if (waits_for_server(&r, code)) {
             log_error("store", err);
@@ -512,6 +512,9 @@ enum err_code engine_run(const struct flow *flow, const struct run_options *opti
         }
         run_report(&r, !again);
         summary->duration_us = clock_monotonic_us() - started_us;
+        if (!again) {
+            workers_leave(&r.workers, r.store);
+        }
         run_close(&r);
     }
     return code;

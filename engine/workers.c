@@ -13,13 +13,12 @@ static int64_t hurried(int64_t us) {
     return fault_hurry ? us / HURRY : us;
 }
 
-/* Unlike any other's: where, which process, and when it began. */
-static void choose_name(struct workers *w) {
+void workers_name(char name[WORKER_NAME_BYTES]) {
     char host[HOST_BYTES] = "";
     if (gethostname(host, sizeof(host) - 1) != 0) {
         host[0] = '\0';
     }
-    (void)snprintf(w->name, sizeof(w->name), "%s %ld %llx", host, (long)getpid(),
+    (void)snprintf(name, WORKER_NAME_BYTES, "%s %ld %llx", host, (long)getpid(),
                    (unsigned long long)clock_now_us());
 }
 
@@ -64,17 +63,19 @@ static size_t held_count(const struct workers *w) {
 }
 
 enum err_code workers_begin(struct workers *w, struct store *s, const struct flow *flow,
-                            struct err *err) {
+                            const char *name, struct err *err) {
     *w = (struct workers){.flow = flow, .count = 1, .looked_us = clock_monotonic_us()};
     w->held = mem_alloc_array(flow->source_count + 1, sizeof(*w->held));
     enum err_code code = ERR_NONE;
     if (store_dialect(s) != STORE_SQLITE) {
-        choose_name(w);
+        (void)snprintf(w->name, sizeof(w->name), "%s", name);
         code = say_alive(w, s, err);
     }
     for (size_t i = 0; code == ERR_NONE && i < flow->source_count; i++) {
         if (held_count(w) < fair_share(w)) {
             code = take_source(w, s, i, &w->held[i], err);
+        } else {
+            leave(w, s, "source", flow->sources[i].name); /* if it was ours until now */
         }
     }
     return code;
@@ -101,15 +102,17 @@ enum err_code workers_look(struct workers *w, struct store *s, struct err *err) 
     return code;
 }
 
-void workers_end(struct workers *w, struct store *s) {
-    if (w->name[0] != '\0' && s != NULL) {
-        for (size_t i = 0; i < w->flow->source_count; i++) {
-            if (w->held[i]) {
-                leave(w, s, "source", w->flow->sources[i].name);
-            }
-        }
-        leave(w, s, "worker", w->name);
+void workers_leave(const struct workers *w, struct store *s) {
+    if (w->name[0] == '\0' || s == NULL) {
+        return;
     }
+    for (size_t i = 0; i < w->flow->source_count; i++) {
+        leave(w, s, "source", w->flow->sources[i].name);
+    }
+    leave(w, s, "worker", w->name);
+}
+
+void workers_release(struct workers *w) {
     mem_free(w->held);
     w->held = NULL;
 }

@@ -26,13 +26,17 @@ struct workers {
     bool changed;                 /* what is held is not what should be: begin again */
 };
 
-/* Takes what is ours. The store stays the caller's. */
+/* Unlike any other's: where, which process, and when it was asked for. A process keeps its name when it
+ * begins again, and with it the leases it has. */
+void workers_name(char name[WORKER_NAME_BYTES]);
+/* Takes what is ours, and leaves what is no more. The store stays the caller's. */
 MUST_CHECK enum err_code workers_begin(struct workers *w, struct store *s, const struct flow *flow,
-                                       struct err *err);
+                                       const char *name, struct err *err);
 /* Renews, at most every WORKERS_LOOK_US; sets changed. */
 MUST_CHECK enum err_code workers_look(struct workers *w, struct store *s, struct err *err);
-/* Gives everything back, so that others need not wait; s may be NULL. */
-void workers_end(struct workers *w, struct store *s);
+/* Leaves everything, so that others need not wait; s may be NULL. */
+void workers_leave(const struct workers *w, struct store *s);
+void workers_release(struct workers *w);
 /* Some workers have no source of their own, and do what follows from the maps. */
 bool workers_are_many(const struct workers *w);
 
