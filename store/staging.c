@@ -417,7 +417,7 @@ static enum err_code open_frame(struct store_statement *st, int64_t partition, i
             "the raw records of batch %lld are gone: retention (staging: keep) dropped them",
             (long long)info->id);
     }
-    struct hash128 hash;
+    struct hash128 hash = {0};
     enum err_code code = read_hash(st, 5, &hash, err);
     if (code == ERR_NONE) {
         code = batch_open(b, store_column_str(st, 6), store_column_i64(st, 4), hash, err);
