@@ -51,7 +51,9 @@ struct run {
     struct arena source_arena; /* cursors the sources were opened with */
     int64_t turn_rejected;     /* rows maps rejected in the present turn */
     struct package *aside;     /* taken while a turn was open, and not a batch: comes next */
-    bool more_cascade;         /* a derive took only part of its queue */
+    bool followed;             /* the last turn had a sum or derive to do, and did it */
+    uint64_t buckets;          /* of the derive that is at work */
+    int64_t asked_for_buckets; /* how often: each time others come first */
     int64_t started_us;
     int64_t progress_us;
     int64_t batch_before;    /* the newest staged batch when the run began */

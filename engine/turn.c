@@ -162,9 +162,7 @@ static enum err_code apply_map(struct run *r, size_t index, const void *input, s
 static enum err_code apply_follower(struct run *r, size_t index, const void *input,
                                     struct err *err) {
     (void)input;
-    bool more = false;
-    enum err_code code = cascade_apply(r->plan, index, &more, err);
-    r->more_cascade = r->more_cascade || more;
+    enum err_code code = cascade_apply(r->plan, index, r->buckets, err);
     /* How many keys failed is not told, so its count is asked for, if there is a limit. */
     const struct flow_transform *t = &r->flow->transforms[index];
     return code == ERR_NONE ? limits_count(r, NULL, t, t->rejects.max, err) : code;
@@ -198,10 +196,25 @@ enum err_code turn_maps(struct run *r, const struct turn_input *in, struct err *
     return ERR_NONE;
 }
 
-/* Only one worker at a time adds to a sum, or evaluates a derive; to whom it is denied leaves the queue
- * to the other, or to the next turn. */
+/* One worker at a time adds to a sum, and evaluates keys of one bucket of a derive; to whom it is denied
+ * leaves the queue to the other, or to the next turn. */
+static enum err_code claim_follower(struct run *r, size_t index, bool *got, struct err *err) {
+    const struct flow_transform *t = &r->flow->transforms[index];
+    if (t->kind != TRANSFORM_DERIVE) {
+        return claim(r, "transform", t->name, false, got, err);
+    }
+    const int share = workers_share(&r->workers, DERIVE_BUCKETS);
+    const struct store_parts wanted = {DERIVE_BUCKETS, share,
+                                       (int)(r->asked_for_buckets++ * share % DERIVE_BUCKETS)};
+    char *unit = mem_printf("transform:%s", t->name);
+    enum err_code code = store_claim_parts(r->store, unit, wanted, &r->buckets, err);
+    mem_free(unit);
+    *got = code == ERR_NONE && r->buckets != 0;
+    return code;
+}
+
 enum err_code turn_followers(struct run *r, struct err *err) {
-    r->more_cascade = false;
+    r->followed = false;
     for (size_t i = 0; i < r->flow->transform_count; i++) {
         if (r->flow->transforms[i].kind == TRANSFORM_MAP || stage_waits(r, i) ||
             r->stages[i].hold.held) {
@@ -211,9 +224,10 @@ enum err_code turn_followers(struct run *r, struct err *err) {
         bool got = false;
         enum err_code code = cascade_waits(r->plan, i, &waits, err);
         if (code == ERR_NONE && waits) {
-            code = claim(r, "transform", r->flow->transforms[i].name, false, &got, err);
+            code = claim_follower(r, i, &got, err);
         }
         if (code == ERR_NONE && got) {
+            r->followed = true;
             code = stage_run(r, i, apply_follower, NULL, err);
             fault_step("turn.follower");
         }
@@ -483,5 +497,9 @@ enum err_code turn_cascade(struct run *r, bool *worked, struct err *err) {
             }
         }
     }
-    return *worked ? cascade_once(r, err) : ERR_NONE;
+    enum err_code code = *worked ? cascade_once(r, err) : ERR_NONE;
+    if (code == ERR_NONE && *worked && !r->followed) {
+        clock_sleep_us(TURN_WAIT_US); /* others are at all of it */
+    }
+    return code;
 }

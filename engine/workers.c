@@ -49,9 +49,13 @@ static enum err_code take_source(const struct workers *w, struct store *s, size_
     return take(w, s, "source", w->flow->sources[index].name, got, err);
 }
 
+int workers_share(const struct workers *w, int parts) {
+    const int64_t count = w->count > 0 ? w->count : 1;
+    return (int)((parts + count - 1) / count);
+}
+
 static size_t fair_share(const struct workers *w) {
-    const size_t count = w->count > 0 ? (size_t)w->count : 1;
-    return (w->flow->source_count + count - 1) / count;
+    return (size_t)workers_share(w, (int)w->flow->source_count);
 }
 
 static size_t held_count(const struct workers *w) {

@@ -37,6 +37,8 @@ MUST_CHECK enum err_code workers_look(struct workers *w, struct store *s, struct
 /* Leaves everything, so that others need not wait; s may be NULL. */
 void workers_leave(const struct workers *w, struct store *s);
 void workers_release(struct workers *w);
+/* Of so many parts, those that are one worker's: rounded up. */
+int workers_share(const struct workers *w, int parts);
 /* Some workers have no source of their own, and do what follows from the maps. */
 bool workers_are_many(const struct workers *w);
 

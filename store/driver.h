@@ -29,6 +29,8 @@ struct store_driver {
     enum err_code (*begin_shared)(struct store *s, struct err *err);
     enum err_code (*claim)(struct store *s, const char *unit, bool wait, bool *got,
                            struct err *err);
+    enum err_code (*claim_parts)(struct store *s, const char *unit, struct store_parts wanted,
+                                 uint64_t *parts, struct err *err);
     enum err_code (*commit)(struct store *s, struct err *err);
     void (*rollback)(struct store *s);
     enum err_code (*savepoint)(struct store *s, struct err *err);

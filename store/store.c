@@ -107,6 +107,13 @@ enum err_code store_claim(struct store *s, const char *unit, bool wait, bool *go
     return s->driver->claim(s, unit, wait, got, err);
 }
 
+enum err_code store_claim_parts(struct store *s, const char *unit, struct store_parts wanted,
+                                uint64_t *parts, struct err *err) {
+    ASSERT(wanted.count > 0 && wanted.count <= 64 && wanted.most > 0);
+    ASSERT(wanted.from >= 0 && wanted.from < wanted.count);
+    return s->driver->claim_parts(s, unit, wanted, parts, err);
+}
+
 enum err_code store_commit(struct store *s, struct err *err) {
     return s->driver->commit(s, err);
 }

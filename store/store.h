@@ -68,6 +68,14 @@ MUST_CHECK enum err_code store_begin_shared(struct store *s, struct err *err);
  * wait, says in *got that somebody else has it. */
 MUST_CHECK enum err_code store_claim(struct store *s, const char *unit, bool wait, bool *got,
                                      struct err *err);
+/* The same of a unit that is divided into `count` parts (64 at most), without waiting: takes up to `most`
+ * of those nobody else has, looking from part `from` on and around; they are the bits of *parts. */
+struct store_parts {
+    int count, most, from;
+};
+MUST_CHECK enum err_code store_claim_parts(struct store *s, const char *unit,
+                                           struct store_parts wanted, uint64_t *parts,
+                                           struct err *err);
 MUST_CHECK enum err_code store_commit(struct store *s, struct err *err);
 void store_rollback(struct store *s);
 MUST_CHECK enum err_code store_savepoint(struct store *s, struct err *err);

@@ -8,7 +8,11 @@
  * plumb restarts.
  *
  * In PostgreSQL a queue has no key, others add to it meanwhile, and a key may wait several times: so
- * `changed` remembers the rows that named a key, and exactly these are deleted. */
+ * `changed` remembers the rows that named a key, and exactly these are deleted. Several workers may be
+ * at one derive there, each with other buckets of its keys: the same key is always in the same bucket,
+ * so it is evaluated by one at a time. */
+#include <inttypes.h>
+
 #include "transform/internal.h"
 
 enum slot {
@@ -20,7 +24,6 @@ enum slot {
     DERIVE_TAKEN,
     DERIVE_MENDED,
     DERIVE_FAILED,
-    DERIVE_LEFT,
     DERIVE_MAPPED /* and following: one per mapping given as SQL, then one that empties its raw
                      queue */
 };
@@ -94,6 +97,13 @@ static enum err_code sqlite_keys(struct store *s, struct transform *t, struct er
     return code;
 }
 
+/* A bit of DERIVE_BUCKETS, by what the key is. */
+static void bucket_bit(struct buf *out, const struct transform *t) {
+    buf_adds(out, "(CAST(1 AS bigint) << CAST(hashtextextended(CAST(ROW(");
+    changed_names(out, t, "");
+    buf_addf(out, ") AS text), 0) & %d AS int))", DERIVE_BUCKETS - 1);
+}
+
 /* The rows of the queue that `changed` came from. */
 static void taken_delete(struct buf *out, const struct transform *t) {
     buf_addf(out,
@@ -110,9 +120,10 @@ static enum err_code postgres_keys(struct store *s, struct transform *t, struct 
     buf_adds(&sql, ", array_agg(\"_id\") FROM (SELECT ");
     changed_names(&sql, t, "");
     buf_addf(&sql,
-             ", \"_id\" FROM \"_plumb_q_%s\" WHERE \"_failed\" = 0 ORDER BY \"_id\" LIMIT ?1) AS w "
-             "GROUP BY ",
-             name);
+             ", \"_id\" FROM \"_plumb_q_%s\" WHERE \"_failed\" = 0 AND (?2 = %" PRIu64 " OR ?2 & ",
+             name, DERIVE_BUCKETS_ALL);
+    bucket_bit(&sql, t);
+    buf_adds(&sql, " <> 0) ORDER BY \"_id\" LIMIT ?1) AS w GROUP BY ");
     changed_names(&sql, t, "");
     enum err_code code = prepare_format(s, t, DERIVE_CHANGED, &sql, err);
     if (code != ERR_NONE) {
@@ -144,12 +155,7 @@ static enum err_code keys_prepare(struct store *s, struct transform *t, struct e
     if (code == ERR_NONE) {
         code = prepare_format(s, t, DERIVE_MENDED, &sql, err);
     }
-    buf_clear(&sql);
-    buf_addf(&sql,
-             "SELECT count(*) FROM (SELECT 1 AS one FROM \"_plumb_q_%s\" WHERE \"_failed\" = 0 "
-             "LIMIT 1) AS w",
-             t->def->name);
-    return code == ERR_NONE ? prepare_format(s, t, DERIVE_LEFT, &sql, err) : code;
+    return code;
 }
 
 static enum err_code result_prepare(struct store *s, struct transform *t, struct err *err) {
@@ -281,6 +287,9 @@ static enum err_code take_keys(struct store *s, struct transform *t, int64_t lim
         return code;
     }
     store_bind_i64(t->statements[DERIVE_CHANGED], 1, limit);
+    if (t->dialect == STORE_POSTGRES) {
+        store_bind_i64(t->statements[DERIVE_CHANGED], 2, (int64_t)t->buckets);
+    }
     return store_run(t->statements[DERIVE_CHANGED], taken, err);
 }
 
@@ -361,19 +370,18 @@ static enum err_code apply_bisecting(struct store *s, struct transform *t, struc
     return ERR_NONE;
 }
 
-enum err_code derive_apply(struct store *s, struct transform *t, bool *more, struct err *err) {
-    for (int slot = DERIVE_MAPPED; slot < TRANSFORM_STATEMENTS_MAX && t->statements[slot] != NULL;
-         slot++) {
-        enum err_code code = store_run(t->statements[slot], NULL, err);
-        if (code != ERR_NONE) {
-            return code;
-        }
+static enum err_code apply_mappings(struct transform *t, struct err *err) {
+    enum err_code code = ERR_NONE;
+    for (int slot = DERIVE_MAPPED; code == ERR_NONE && slot < TRANSFORM_STATEMENTS_MAX; slot++) {
+        code = t->statements[slot] != NULL ? store_run(t->statements[slot], NULL, err) : ERR_NONE;
     }
-    enum err_code code = apply_bisecting(s, t, err);
-    int64_t left = 0;
-    if (code == ERR_NONE) {
-        code = transform_query_i64(t, DERIVE_LEFT, &left, err);
-    }
-    *more = left > 0;
     return code;
+}
+
+enum err_code derive_apply(struct store *s, struct transform *t, uint64_t buckets,
+                           struct err *err) {
+    t->buckets = buckets;
+    /* Changed rows are in no bucket yet: whoever has the first one makes keys of them. */
+    enum err_code code = (buckets & 1) != 0 ? apply_mappings(t, err) : ERR_NONE;
+    return code == ERR_NONE ? apply_bisecting(s, t, err) : code;
 }

@@ -36,6 +36,7 @@ struct transform {
     bool *computed; /* [into->schema.count] columns that are not a column of the same type, as is */
     bool *reads;    /* sum: [from->schema.count] columns its SQL reads */
     struct str failed_key;
+    uint64_t buckets; /* derive: of its keys, those that are ours in this turn */
 };
 
 /* ---- SQL text (sqltext.c) ---- */
@@ -110,9 +111,8 @@ MUST_CHECK enum err_code take_back_check(const struct sql_facts *facts, const ch
 MUST_CHECK enum err_code take_back_prepare(struct store *s, struct transform *t, struct err *err);
 MUST_CHECK enum err_code sum_prepare(struct store *s, struct transform *t, struct err *err);
 MUST_CHECK enum err_code derive_prepare(struct store *s, struct transform *t, struct err *err);
-MUST_CHECK enum err_code sum_apply(struct store *s, struct transform *t, bool *more,
-                                   struct err *err);
-MUST_CHECK enum err_code derive_apply(struct store *s, struct transform *t, bool *more,
+MUST_CHECK enum err_code sum_apply(struct store *s, struct transform *t, struct err *err);
+MUST_CHECK enum err_code derive_apply(struct store *s, struct transform *t, uint64_t buckets,
                                       struct err *err);
 /* Prepares sql into statements[slot]. */
 MUST_CHECK enum err_code transform_prepare(struct store *s, struct transform *t, int slot,

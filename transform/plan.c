@@ -201,16 +201,15 @@ void plan_close(struct plan *p) {
     mem_free(p);
 }
 
-enum err_code cascade_apply(struct plan *p, size_t index, bool *more, struct err *err) {
+enum err_code cascade_apply(struct plan *p, size_t index, uint64_t buckets, struct err *err) {
     struct transform *t = p->items[index];
-    *more = false;
     switch (t->def->kind) {
     case TRANSFORM_MAP:
         return ERR_NONE;
     case TRANSFORM_SUM:
-        return sum_apply(p->store, t, more, err);
+        return sum_apply(p->store, t, err);
     case TRANSFORM_DERIVE:
-        return derive_apply(p->store, t, more, err);
+        return derive_apply(p->store, t, buckets, err);
     }
     return ERR_NONE;
 }

@@ -261,16 +261,15 @@ static enum err_code apply_taken(struct store *s, struct transform *t, struct er
     return code;
 }
 
-static enum err_code sqlite_apply(struct store *s, struct transform *t, bool *more,
-                                  struct err *err) {
+static enum err_code sqlite_apply(struct store *s, struct transform *t, struct err *err) {
     int64_t first = 0;
     int64_t last = 0;
     enum err_code code = transform_query_i64(t, SUM_FIRST, &first, err);
     if (code == ERR_NONE) {
         code = transform_query_i64(t, SUM_LAST, &last, err);
     }
-    *more = last - first >= SUM_ROWS_MAX;
-    int64_t until = *more ? first + SUM_ROWS_MAX - 1 : last;
+    const bool more = last - first >= SUM_ROWS_MAX;
+    const int64_t until = more ? first + SUM_ROWS_MAX - 1 : last;
     static const enum slot up_to[] = {SUM_WENT, SUM_DELTA, SUM_DIRECT, SUM_TAKEN};
     for (size_t i = 0; i < ARRAY_COUNT(up_to); i++) {
         store_bind_i64(t->statements[up_to[i]], 1, until);
@@ -278,22 +277,19 @@ static enum err_code sqlite_apply(struct store *s, struct transform *t, bool *mo
     if (code == ERR_NONE) {
         code = apply_taken(s, t, err);
     }
-    return code == ERR_NONE ? store_run(t->statements[*more ? SUM_TAKEN : SUM_EMPTY], NULL, err)
+    return code == ERR_NONE ? store_run(t->statements[more ? SUM_TAKEN : SUM_EMPTY], NULL, err)
                             : code;
 }
 
-static enum err_code postgres_apply(struct store *s, struct transform *t, bool *more,
-                                    struct err *err) {
+static enum err_code postgres_apply(struct store *s, struct transform *t, struct err *err) {
     int64_t taken = 0;
     enum err_code code = transform_work_empty(s, t, "taken", err);
     if (code == ERR_NONE) {
         code = store_run(t->statements[SUM_TAKE], &taken, err);
     }
-    *more = taken == SUM_ROWS_MAX;
     return code == ERR_NONE && taken > 0 ? apply_taken(s, t, err) : code;
 }
 
-enum err_code sum_apply(struct store *s, struct transform *t, bool *more, struct err *err) {
-    return t->dialect == STORE_SQLITE ? sqlite_apply(s, t, more, err)
-                                      : postgres_apply(s, t, more, err);
+enum err_code sum_apply(struct store *s, struct transform *t, struct err *err) {
+    return t->dialect == STORE_SQLITE ? sqlite_apply(s, t, err) : postgres_apply(s, t, err);
 }

@@ -47,10 +47,15 @@ MUST_CHECK enum err_code map_take_back(struct plan *p, size_t index, const struc
                                        int64_t low, int64_t high, int64_t *deleted,
                                        struct err *err);
 
-/* Applies a sum or derive to what its queue holds; *more when it took only part (derives:
- * DERIVE_KEYS_MAX). */
-MUST_CHECK enum err_code cascade_apply(struct plan *p, size_t index, bool *more, struct err *err);
-/* True when the queue holds something that has not failed before. */
+/* The keys of a derive are divided into buckets by hash, so that several workers may share it. */
+#define DERIVE_BUCKETS     16
+#define DERIVE_BUCKETS_ALL ((UINT64_C(1) << DERIVE_BUCKETS) - 1)
+
+/* Applies a sum or derive to what its queue holds, up to SUM_ROWS_MAX or DERIVE_KEYS_MAX; a derive to
+ * keys of these buckets only. */
+MUST_CHECK enum err_code cascade_apply(struct plan *p, size_t index, uint64_t buckets,
+                                       struct err *err);
+/* True when the queue holds something that has not failed before, in whatever bucket. */
 MUST_CHECK enum err_code cascade_waits(struct plan *p, size_t index, bool *waits, struct err *err);
 /* Lets keys that failed be tried again (at start, after the SQL was mended). */
 MUST_CHECK enum err_code cascade_retry_failed(struct plan *p, size_t index, struct err *err);

@@ -271,6 +271,7 @@ const struct store_driver postgres_driver = {
     .begin_read = postgres_begin_read,
     .begin_shared = postgres_begin_shared,
     .claim = postgres_claim,
+    .claim_parts = postgres_claim_parts,
     .commit = postgres_commit,
     .rollback = postgres_rollback,
     .savepoint = postgres_savepoint,

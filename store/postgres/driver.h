@@ -87,6 +87,9 @@ MUST_CHECK enum err_code postgres_begin_shared(struct store *s, struct err *err)
 MUST_CHECK enum err_code postgres_claim(struct store *s, const char *unit, bool wait, bool *got,
                                         struct err *err);
 MUST_CHECK enum err_code postgres_begin_read(struct store *s, struct err *err);
+MUST_CHECK enum err_code postgres_claim_parts(struct store *base, const char *unit,
+                                              struct store_parts wanted, uint64_t *parts,
+                                              struct err *err);
 MUST_CHECK enum err_code postgres_commit(struct store *s, struct err *err);
 void postgres_rollback(struct store *base);
 MUST_CHECK enum err_code postgres_savepoint(struct store *s, struct err *err);

@@ -19,6 +19,7 @@
 
 #include "rows/int256.h"
 #include "rows/rows.h"
+#include "store/store.h"
 
 #define PG_CONNECT_SECONDS      10 /* for each address; the URL's connect_timeout comes first */
 #define PG_CANCEL_WAIT_US       5000000
@@ -82,6 +83,9 @@ bool pg_in_transaction(const struct pg *pg);
 MUST_CHECK enum err_code pg_lock(struct pg *pg, int64_t key, struct err *err);
 MUST_CHECK enum err_code pg_lock_shared(struct pg *pg, int64_t key, struct err *err);
 MUST_CHECK enum err_code pg_try_lock(struct pg *pg, int64_t key, bool *got, struct err *err);
+/* Of the locks key ^ 0 .. key ^ (count - 1), as store_claim_parts says. */
+MUST_CHECK enum err_code pg_try_locks(struct pg *pg, int64_t key, struct store_parts wanted,
+                                      uint64_t *parts, struct err *err);
 
 /* Several statements at once, whose rows are ignored. Not translated. */
 MUST_CHECK enum err_code pg_execute(struct pg *pg, const char *sql, struct err *err);

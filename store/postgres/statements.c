@@ -69,6 +69,12 @@ enum err_code postgres_claim(struct store *base, const char *unit, bool wait, bo
     return code;
 }
 
+enum err_code postgres_claim_parts(struct store *base, const char *unit, struct store_parts wanted,
+                                   uint64_t *parts, struct err *err) {
+    struct postgres_store *s = postgres_of(base);
+    return pg_try_locks(s->pg, pg_lock_key(s->schema, unit), wanted, parts, err);
+}
+
 /* Autovacuum comes by every minute, and a backlog grows a table from nothing in less: until then the
  * planner takes it for a small one. So after the first rows, and each time they are twice as many. */
 #define ANALYSE_ROWS_FIRST 5000

@@ -167,3 +167,27 @@ enum err_code pg_try_lock(struct pg *pg, int64_t key, bool *got, struct err *err
     pg_statement_free(st);
     return code;
 }
+
+/* The parts stand in their order before a lock is tried, and none is tried after enough were got. */
+#define TRY_LOCKS                                                                                  \
+    "WITH w AS MATERIALIZED (SELECT part FROM generate_series(0, ?2 - 1) AS part "                 \
+    "ORDER BY (part - ?4 + ?2) % ?2), got AS MATERIALIZED (SELECT part FROM w WHERE "              \
+    "pg_try_advisory_xact_lock(?1 # part) LIMIT ?3) "                                              \
+    "SELECT coalesce(bit_or(CAST(1 AS bigint) << CAST(part AS int)), 0) FROM got"
+
+enum err_code pg_try_locks(struct pg *pg, int64_t key, struct store_parts wanted, uint64_t *parts,
+                           struct err *err) {
+    struct pg_statement *st = NULL;
+    bool has_row = false;
+    enum err_code code = pg_prepare(pg, TRY_LOCKS, &st, err);
+    if (code == ERR_NONE) {
+        pg_bind_i64(st, 1, key);
+        pg_bind_i64(st, 2, wanted.count);
+        pg_bind_i64(st, 3, wanted.most);
+        pg_bind_i64(st, 4, wanted.from);
+        code = pg_step(st, &has_row, err);
+    }
+    *parts = code == ERR_NONE && has_row ? (uint64_t)pg_column_i64(st, 0) : 0;
+    pg_statement_free(st);
+    return code;
+}

@@ -1,0 +1,79 @@
+"""What one worker is held up with, another need not wait for."""
+import json
+import os
+import subprocess
+import time
+
+import pytest
+
+FLOW = """\
+flow: share
+store: {store}
+sources:
+  events: {{type: file, path: "in/*.jsonl", columns: {{id: int64, name: text}}}}
+tables:
+  plain: {{columns: {{id: int64, name: text}}, key: [id]}}
+  best: {{columns: {{name: text, top: int64}}, key: [name]}}
+transforms:
+  plain: {{from: events, into: plain, sql: "SELECT id, name FROM batch"}}
+  best: {{on: {{plain: [name]}}, into: best, derive: "SELECT k.name, max(p.id) AS top FROM changed k JOIN plain p ON p.name = k.name GROUP BY k.name"}}
+"""
+KEYS = 64
+SECONDS_MAX = 60
+
+
+def wait_for(what, is_so):
+    end = time.monotonic() + SECONDS_MAX
+    while not is_so():
+        assert time.monotonic() < end, what
+        time.sleep(0.05)
+
+
+@pytest.fixture(name="start")
+def fixture_start(plumb):
+    processes = []
+
+    def start(flow):
+        environment = {**plumb.environment(), "PLUMB_FAULT": "hurry"}
+        # pylint: disable=consider-using-with # they live as long as the test
+        processes.append(subprocess.Popen([str(plumb.path), "run", str(flow)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+
+    yield start
+    for process in processes:
+        process.terminate()
+        process.wait()
+
+
+def add(directory, name, first):
+    temporary = directory / "in" / f"{name}.part"
+    temporary.write_text("".join(json.dumps({"id": first + i, "name": f"n{i}"}) + "\n" for i in range(KEYS)))
+    os.rename(temporary, directory / "in" / f"{name}.jsonl")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_derive_is_shared_by_its_keys(plumb, start, postgres, database, psql, tmp_path, workers):
+    """Somebody holds one key of the result. The worker at that key waits, and all keys of its buckets with it; a second worker does the
+    others. One worker alone has all buckets, and nothing moves: that is the twin."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "none.jsonl").touch()
+    flow = tmp_path / "flow.yaml"
+    flow.write_text(FLOW.format(store=postgres.url(database)))
+    assert plumb.run("run", "--once", flow).code == 0
+    for _ in range(workers):
+        start(flow)
+    wait_for("the workers", lambda: psql("SELECT count(*) FROM share._plumb_leases WHERE unit LIKE 'worker:%'") == [(workers,)])
+    time.sleep(0.5)  # until each has heard of the other
+    with postgres.connect(database, autocommit=False) as holder:
+        with holder.cursor() as cursor:
+            cursor.execute("INSERT INTO share.best VALUES ('n7', 0)")
+        add(tmp_path, "first", 0)
+        wait_for("a worker that waits", lambda: psql("SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND wait_event = 'transactionid'") == [(True,)])
+        if workers == 1:
+            time.sleep(0.5)
+            assert psql("SELECT count(*) FROM share.best") == [(0,)]
+        else:
+            wait_for("keys of the other worker", lambda: psql("SELECT count(*) > 0 FROM share.best") == [(True,)])
+        assert psql("SELECT count(*) FROM share.best WHERE name = 'n7'") == [(0,)]
+        holder.rollback()
+    wait_for("all keys", lambda: psql("SELECT count(*), count(DISTINCT top) FROM share.best") == [(KEYS, KEYS)])
+    assert psql("SELECT name, top FROM share.best ORDER BY top") == [(f"n{i}", i) for i in range(KEYS)]
