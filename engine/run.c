@@ -163,6 +163,9 @@ static enum err_code handle(struct run *r, struct package *p, struct err *err) {
 
 /* Or have stopped at their limit. */
 static bool sources_ended(const struct run *r) {
+    if (asks_sources(r) && workers_may_inherit(&r->workers, r->started_us)) {
+        return false;
+    }
     for (size_t i = 0; i < r->flow->source_count && asks_sources(r); i++) {
         if (r->workers.held[i] && !r->extractors[i].has_ended && !r->extractors[i].hold.held) {
             return false;
@@ -457,10 +460,20 @@ void run_init(struct run *r, const struct flow *flow, const struct run_options *
     arena_init(&r->source_arena, TURN_ARENA_BYTES_MAX);
 }
 
+/* A run that ends by itself did not read them: that is no mistake, but not nothing either. */
+static void tell_left(const struct run *r) {
+    for (size_t i = 0; i < r->flow->source_count; i++) {
+        if (r->options.once && asks_sources(r) && !r->workers.held[i]) {
+            log_warn("workers", "flow=%s source=%s is left to another worker, which reads it now",
+                     r->flow->name, r->flow->sources[i].name);
+        }
+    }
+}
+
 /* Until it ends, or what is ours to do has changed. */
 static enum err_code run_share(struct run *r, const char *name, struct err *err) {
     enum err_code code = run_open(r, err);
-    if (code == ERR_NONE) {
+    if (code == ERR_NONE && asks_sources(r)) {
         code = workers_begin(&r->workers, r->store, r->flow, name, err);
     }
     if (code == ERR_NONE) {
@@ -508,6 +521,7 @@ enum err_code engine_run(const struct flow *flow, const struct run_options *opti
             code = again ? ERR_NONE : code;
         }
         if (code == ERR_NONE && !again) {
+            tell_left(&r);
             code = run_verdict(&r, err);
         }
         run_report(&r, !again);

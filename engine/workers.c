@@ -1,25 +1,55 @@
 #include "engine/workers.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/parse.h"
 
-#define HOST_BYTES 64
-#define HURRY      10 /* so much faster in tests */
+#define HOST_BYTES  64
+#define PLACE_BYTES (2 * HOST_BYTES + 3)
+#define HURRY       10 /* so much faster in tests */
 
 static int64_t hurried(int64_t us) {
     return fault_hurry ? us / HURRY : us;
 }
 
-void workers_name(char name[WORKER_NAME_BYTES]) {
+/* Where a process number means the same process: the host, and within it the namespace of numbers. */
+static void place_name(char place[PLACE_BYTES]) {
     char host[HOST_BYTES] = "";
+    char space[HOST_BYTES] = ""; /* "pid:[4026531836]" */
     if (gethostname(host, sizeof(host) - 1) != 0) {
         host[0] = '\0';
     }
-    (void)snprintf(name, WORKER_NAME_BYTES, "%s %ld %llx", host, (long)getpid(),
+    if (readlink("/proc/self/ns/pid", space, sizeof(space) - 1) < 0) {
+        space[0] = '\0';
+    }
+    (void)snprintf(place, PLACE_BYTES, "%s %s ", host, space);
+}
+
+void workers_name(char name[WORKER_NAME_BYTES]) {
+    char place[PLACE_BYTES];
+    place_name(place);
+    (void)snprintf(name, WORKER_NAME_BYTES, "%s%ld %llx", place, (long)getpid(),
                    (unsigned long long)clock_now_us());
+}
+
+bool workers_is_gone(const char *name) {
+    char place[PLACE_BYTES];
+    place_name(place);
+    const size_t len = strlen(place);
+    if (strncmp(name, place, len) != 0) {
+        return false;
+    }
+    const struct str rest = str_of(name + len);
+    int64_t pid = 0;
+    return parse_i64((struct str){rest.ptr, str_find(rest, ' ')}, &pid) && pid > 0 &&
+           pid <= INT_MAX && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
 }
 
 static enum err_code take(const struct workers *w, struct store *s, const char *kind,
@@ -40,7 +70,10 @@ static void leave(const struct workers *w, struct store *s, const char *kind, co
 
 static enum err_code say_alive(struct workers *w, struct store *s, struct err *err) {
     bool got = false;
-    enum err_code code = take(w, s, "worker", w->name, &got, err);
+    enum err_code code = store_leases_drop(s, workers_is_gone, err);
+    if (code == ERR_NONE) {
+        code = take(w, s, "worker", w->name, &got, err);
+    }
     return code == ERR_NONE ? store_lease_count(s, "worker:", &w->count, err) : code;
 }
 
@@ -104,6 +137,11 @@ enum err_code workers_look(struct workers *w, struct store *s, struct err *err) 
     }
     w->changed = w->changed || held_count(w) > fair_share(w);
     return code;
+}
+
+bool workers_may_inherit(const struct workers *w, int64_t since_us) {
+    return w->name[0] != '\0' && held_count(w) < w->flow->source_count &&
+           clock_monotonic_us() - since_us < hurried(WORKERS_LEASE_US + WORKERS_LOOK_US);
 }
 
 void workers_leave(const struct workers *w, struct store *s) {

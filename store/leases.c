@@ -74,3 +74,32 @@ enum err_code store_lease_count(struct store *s, const char *prefix, int64_t *ou
     store_statement_free(st);
     return code;
 }
+
+enum err_code store_leases_drop(struct store *s, bool (*is_gone)(const char *holder),
+                                struct err *err) {
+    if (store_dialect(s) == STORE_SQLITE) {
+        return ERR_NONE;
+    }
+    struct store_statement *list = NULL;
+    struct store_statement *drop = NULL;
+    bool has_row = true;
+    enum err_code code = store_prepare(s, "SELECT DISTINCT holder FROM _plumb_leases", &list, err);
+    if (code == ERR_NONE) {
+        code = store_prepare(s, "DELETE FROM _plumb_leases WHERE holder = ?1", &drop, err);
+    }
+    while (code == ERR_NONE && has_row) {
+        code = store_step(list, &has_row, err);
+        if (code == ERR_NONE && has_row) {
+            const struct str text = store_column_str(list, 0);
+            char *holder = mem_strndup(text.ptr, text.len);
+            if (is_gone(holder)) {
+                store_bind_str(drop, 1, text);
+                code = store_run(drop, NULL, err);
+            }
+            mem_free(holder);
+        }
+    }
+    store_statement_free(list);
+    store_statement_free(drop);
+    return code;
+}

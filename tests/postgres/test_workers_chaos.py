@@ -263,7 +263,7 @@ def holders(server, readers):
     until = time.monotonic() + SETTLE_SECONDS_MAX
     while (len(found) < len(SOURCES) or len(set(found.values())) != readers) and time.monotonic() < until:
         with server.connect() as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT unit, split_part(holder, ' ', 2) FROM chaos._plumb_leases WHERE unit LIKE 'source:%' AND "
+            cursor.execute("SELECT unit, split_part(holder, ' ', 3) FROM chaos._plumb_leases WHERE unit LIKE 'source:%' AND "
                            "until_us > extract(epoch FROM clock_timestamp()) * 1000000")
             found = dict(cursor.fetchall())
         connection.close()

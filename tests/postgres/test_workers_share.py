@@ -77,3 +77,32 @@ def test_a_derive_is_shared_by_its_keys(plumb, start, postgres, database, psql, 
         holder.rollback()
     wait_for("all keys", lambda: psql("SELECT count(*), count(DISTINCT top) FROM share.best") == [(KEYS, KEYS)])
     assert psql("SELECT name, top FROM share.best ORDER BY top") == [(f"n{i}", i) for i in range(KEYS)]
+
+
+def lease(psql, unit, holder, seconds):
+    psql("INSERT INTO share._plumb_leases(unit, holder, until_us) VALUES (%s, %s, (extract(epoch FROM clock_timestamp()) + %s) * 1000000) "
+         "ON CONFLICT (unit) DO UPDATE SET holder = excluded.holder, until_us = excluded.until_us", unit, holder, seconds)
+
+
+@pytest.mark.parametrize("worker", ["dead here", "dead elsewhere", "alive elsewhere"])
+def test_a_run_that_ends_by_itself_does_what_a_dead_worker_left(plumb, postgres, database, psql, tmp_path, worker):
+    """A crash and then `run --once`: the leases of the dead have not ended yet. Only to one that lives a source is left, and that is told."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "none.jsonl").touch()
+    flow = tmp_path / "flow.yaml"
+    flow.write_text(FLOW.format(store=postgres.url(database)))
+    assert plumb.run("run", "--once", flow).code == 0
+    assert psql("SELECT unit FROM share._plumb_leases") == []
+    dead = subprocess.run(["sh", "-c", "echo $$"], capture_output=True, check=True, text=True).stdout.strip()
+    here = f"{os.uname().nodename} {os.readlink('/proc/self/ns/pid')} {dead} 5f3a"
+    holder = here if worker == "dead here" else f"{os.uname().nodename} pid:[1] {dead} 5f3a"
+    seconds = {"dead here": 3600, "dead elsewhere": 0.7, "alive elsewhere": 3600}[worker]
+    for unit in ("source:events", f"worker:{holder}"):
+        lease(psql, unit, holder, seconds)
+    add(tmp_path, "first", 0)
+    result = plumb.run("run", "--once", flow, env={"PLUMB_FAULT": "hurry"})
+    assert result.code == 0
+    is_read = worker != "alive elsewhere"
+    assert ("source=events is left to another worker" in result.stderr) == (not is_read)
+    assert psql("SELECT count(*) FROM share.best") == [(KEYS if is_read else 0,)]
+    assert psql("SELECT count(*) FROM share._plumb_leases") == [(0 if worker == "dead here" else 2 if not is_read else 1,)]
