@@ -83,7 +83,10 @@ enum err_code store_leases_drop(struct store *s, bool (*is_gone)(const char *hol
     struct store_statement *list = NULL;
     struct store_statement *drop = NULL;
     bool has_row = true;
-    enum err_code code = store_prepare(s, "SELECT DISTINCT holder FROM _plumb_leases", &list, err);
+    enum err_code code = store_execute(s, "DELETE FROM _plumb_leases WHERE until_us < " NOW, err);
+    if (code == ERR_NONE) {
+        code = store_prepare(s, "SELECT DISTINCT holder FROM _plumb_leases", &list, err);
+    }
     if (code == ERR_NONE) {
         code = store_prepare(s, "DELETE FROM _plumb_leases WHERE holder = ?1", &drop, err);
     }

@@ -237,7 +237,7 @@ MUST_CHECK enum err_code store_lease_take(struct store *s, const struct store_le
 MUST_CHECK enum err_code store_lease_leave(struct store *s, const struct store_lease *l,
                                            struct err *err);
 /* How many units that begin with the prefix are held now. */
-/* Ends all leases of those holders of whom is_gone says so. */
+/* Forgets leases that have ended, and ends all of those holders of whom is_gone says so. */
 MUST_CHECK enum err_code store_leases_drop(struct store *s, bool (*is_gone)(const char *holder),
                                            struct err *err);
 MUST_CHECK enum err_code store_lease_count(struct store *s, const char *prefix, int64_t *out,
