@@ -244,6 +244,18 @@ static void tables_are_strict(void **state) {
         {HEAD "tables: {@a-b: {key: [k], columns: {k: int64}}}\n",
          "'a-b' is no name for a table: letters, digits and '_' only, and no digit first"},
         {HEAD "tables: {t: @[k]}\n", "table 't' must be a map, not a list"},
+        {HEAD "tables: {t: {key: [k], columns: {k: int64, @_id: int64}}}\n",
+         "'_id' is no name for a column of a table: plumb keeps something of its own under it; "
+         "choose another (a source may have it: SELECT _id AS ...)"},
+        {HEAD "tables: {t: {key: [k], columns: {k: int64, @_N: int64}}}\n",
+         "'_n' is no name for a column of a table: plumb keeps something of its own under it; "
+         "choose another (a source may have it: SELECT _n AS ...)"},
+        {HEAD "tables: {t: {key: [k], columns: {k: int64, @_failed: int64}}}\n",
+         "'_failed' is no name for a column of a table: plumb keeps something of its own under it; "
+         "choose another (a source may have it: SELECT _failed AS ...)"},
+        {HEAD "tables: {t: {key: [k], columns: {k: int64, @_sign: int64}}}\n",
+         "'_sign' is no name for a column of a table: plumb keeps something of its own under it; "
+         "choose another (a source may have it: SELECT _sign AS ...)"},
         {HEAD "tables: {@t: {columns: {k: int64}}}\n",
          "table 't' has no key: name the columns that tell its rows apart, such as key: [id], or "
          "write key: auto for a log"},

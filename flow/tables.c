@@ -27,6 +27,21 @@ static enum err_code check_table_name(const struct node *n, struct err *err) {
     return read_name(n, "table", false, err);
 }
 
+/* What queues and work tables made of this one have beside its columns. */
+static enum err_code check_column_name(const struct node *n, struct err *err) {
+    static const char *const reserved[] = {"_n", "_sign", "_id", "_ids", "_failed", "_error"};
+    for (size_t i = 0; i < ARRAY_COUNT(reserved); i++) {
+        if (strcasecmp(n->key, reserved[i]) == 0) {
+            return node_key_error(n, err,
+                                  "'%s' is no name for a column of a table: plumb keeps something "
+                                  "of its own under it; choose another (a source may have it: "
+                                  "SELECT %s AS ...)",
+                                  reserved[i], reserved[i]);
+        }
+    }
+    return read_column_name(n, err);
+}
+
 static enum err_code read_table_columns(struct loader *l, const struct node *n,
                                         struct flow_table *t, struct err *err) {
     if (n->kind != NODE_MAP || n->count == 0) {
@@ -39,7 +54,7 @@ static enum err_code read_table_columns(struct loader *l, const struct node *n,
     struct column *columns = arena_new(l->arena, n->count * sizeof *columns);
     size_t count = 0;
     for (const struct node *item = n->first; item != NULL; item = item->next) {
-        enum err_code code = read_column_name(item, err);
+        enum err_code code = check_column_name(item, err);
         if (code == ERR_NONE && item->kind != NODE_SCALAR) {
             code = node_error(item, err, "a column of a table is a name and a type: %s: int64",
                               item->key);
