@@ -460,6 +460,19 @@ void run_init(struct run *r, const struct flow *flow, const struct run_options *
     arena_init(&r->source_arena, TURN_ARENA_BYTES_MAX);
 }
 
+/* Keys that failed are tried again by a run that begins. Where their number has a limit that comes
+ * first, and alone: with what sources bring, a derive that had stopped would take that in as well. */
+static enum err_code try_failed_keys(struct run *r, struct err *err) {
+    bool worked = false;
+    for (size_t i = 0; i < r->flow->transform_count; i++) {
+        const struct flow_transform *t = &r->flow->transforms[i];
+        if (t->kind == TRANSFORM_DERIVE && t->rejects.max > 0) {
+            return background(r, &worked, err);
+        }
+    }
+    return ERR_NONE;
+}
+
 /* A run that ends by itself did not read them: that is no mistake, but not nothing either. */
 static void tell_left(const struct run *r) {
     for (size_t i = 0; i < r->flow->source_count; i++) {
@@ -473,6 +486,9 @@ static void tell_left(const struct run *r) {
 /* Until it ends, or what is ours to do has changed. */
 static enum err_code run_share(struct run *r, const char *name, struct err *err) {
     enum err_code code = run_open(r, err);
+    if (code == ERR_NONE) {
+        code = try_failed_keys(r, err);
+    }
     if (code == ERR_NONE && asks_sources(r)) {
         code = workers_begin(&r->workers, r->store, r->flow, name, err);
     }
