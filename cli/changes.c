@@ -447,8 +447,8 @@ static enum err_code read_source(const struct look *l, const char *source, struc
     enum err_code code = store_prepare(
         l->o->store,
         "SELECT count(*), coalesce(sum(b.records), 0), coalesce(sum(b.decoded), 0), "
-        "coalesce(sum(g), "
-        "0), coalesce(sum(g * b.decoded), 0) FROM (SELECT *, NOT EXISTS (SELECT 1 FROM "
+        "count(*) FILTER (WHERE g), coalesce(sum(CASE WHEN g THEN b.decoded ELSE 0 END), 0) FROM "
+        "(SELECT *, NOT EXISTS (SELECT 1 FROM "
         "_plumb_frames f WHERE f.batch = id) AS g FROM _plumb_batches) b JOIN _plumb_partitions p "
         "ON p.id = b.partition WHERE p.source = ?1",
         &st, err);

@@ -79,16 +79,17 @@ static enum err_code mark_of(struct store *s, const char *transform, int64_t *ou
 
 static enum err_code queue_of(struct store *s, const struct flow_transform *t, int64_t *out,
                               struct err *err) {
-    char *sql = mem_printf("SELECT EXISTS (SELECT 1 FROM \"_plumb_q_%s\"%s)", t->name,
+    char *queue = mem_printf("_plumb_q_%s", t->name);
+    char *sql = mem_printf("SELECT EXISTS (SELECT 1 FROM \"%s\"%s)", queue,
                            t->kind == TRANSFORM_DERIVE ? " WHERE \"_failed\" = 0" : "");
-    bool found = false;
-    enum err_code code = store_get_i64(s, sql, out, &found, err);
-    mem_free(sql);
-    if (code == ERR_INPUT) { /* the queue is made when the transform first runs */
-        err_clear(err);
-        *out = 0;
-        return ERR_NONE;
+    bool found = false; /* the queue is made when the transform first runs */
+    enum err_code code = store_has_table(s, queue, &found, err);
+    *out = 0;
+    if (code == ERR_NONE && found) {
+        code = store_get_i64(s, sql, out, &found, err);
     }
+    mem_free(sql);
+    mem_free(queue);
     return code;
 }
 

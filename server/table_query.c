@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "rows/int256.h"
 
 static const struct {
     const char *word, *sql;
@@ -115,7 +116,15 @@ static enum err_code parse_pattern(struct table_query *q, struct query_filter *f
     }
     f->values[0] = (struct value){.type = TYPE_TEXT};
     f->count = 1;
-    return arena_copy(q->arena, buf_str(&out), &f->values[0].bytes, err);
+    enum err_code code = arena_copy(q->arena, buf_str(&out), &f->values[0].bytes, err);
+    if (code != ERR_NONE || f->op != QUERY_LIKE) {
+        return code;
+    }
+    buf_clear(&out);
+    for (size_t i = 0; i < text.len; i++) {
+        buf_addc(&out, text.ptr[i] == '*' ? '%' : text.ptr[i]);
+    }
+    return arena_copy(q->arena, buf_str(&out), &f->values[1].bytes, err);
 }
 
 /* The next item of "a,b,"c,d"" into item (unquoted); text moves behind its comma. */
@@ -379,20 +388,57 @@ enum err_code table_query_parse(const struct flow_table *t,
 
 /* ---- SQL ---- */
 
+/* A parameter as a value of the column; PostgreSQL compares nothing with another type. */
+static void add_parameter(const struct table_query *q, const struct query_filter *f, int number,
+                          struct buf *out) {
+    const enum column_type type = q->columns.items[f->column].type;
+    const bool is_postgres = q->dialect == STORE_POSTGRES;
+    const bool is_flag = is_postgres && type == TYPE_BOOL;
+    const bool is_big = is_postgres && type == TYPE_INT256;
+    buf_addf(out, "%s?%d%s",
+             is_flag  ? "("
+             : is_big ? "CAST("
+                      : "",
+             number,
+             is_flag  ? " <> 0)"
+             : is_big ? " AS numeric)"
+                      : "");
+    buf_adds(out, is_postgres && (f->op == QUERY_LIKE || f->op == QUERY_ILIKE) ? " ESCAPE ''" : "");
+}
+
+static const char *op_sql(const struct table_query *q, const struct query_filter *f) {
+    if (q->dialect == STORE_POSTGRES) {
+        if (f->op == QUERY_LIKE || f->op == QUERY_ILIKE) {
+            return f->op == QUERY_LIKE ? "LIKE" : "ILIKE";
+        }
+        if (f->op == QUERY_IS && f->is[0] != 'N') { /* 1, 0: of whatever type the column is */
+            return f->is[0] == '1' ? "IS NOT DISTINCT FROM '1'" : "IS NOT DISTINCT FROM '0'";
+        }
+        if (f->op == QUERY_IN && f->count == 0) { /* a list is never empty there */
+            return "IS NULL AND FALSE";
+        }
+    }
+    return ops[f->op].sql;
+}
+
 static void add_filter(const struct table_query *q, const struct query_filter *f, int *parameter,
                        struct buf *out) {
     const char *name = q->columns.items[f->column].name;
-    buf_addf(out, "%s(\"%s\" %s ", f->negated ? "NOT " : "", name, ops[f->op].sql);
-    if (f->op == QUERY_IS) {
+    const char *op = op_sql(q, f);
+    buf_addf(out, "%s(\"%s\" %s ", f->negated ? "NOT " : "", name, op);
+    if ((f->op == QUERY_IS || f->op == QUERY_IN) && op != ops[f->op].sql) {
+        /* all is said */
+    } else if (f->op == QUERY_IS) {
         buf_adds(out, f->is);
     } else if (f->op == QUERY_IN) {
         buf_addc(out, '(');
         for (size_t i = 0; i < f->count; i++) {
-            buf_addf(out, "%s?%d", i > 0 ? ", " : "", ++*parameter);
+            buf_adds(out, i > 0 ? ", " : "");
+            add_parameter(q, f, ++*parameter, out);
         }
         buf_addc(out, ')');
     } else {
-        buf_addf(out, "?%d", ++*parameter);
+        add_parameter(q, f, ++*parameter, out);
     }
     buf_addc(out, ')');
 }
@@ -400,9 +446,10 @@ static void add_filter(const struct table_query *q, const struct query_filter *f
 static void add_order(const struct table_query *q, struct buf *out) {
     buf_adds(out, " ORDER BY ");
     for (size_t i = 0; i < q->order_count; i++) {
-        static const char *const nulls[] = {" NULLS FIRST", "", " NULLS LAST"};
-        buf_addf(out, "\"%s\"%s%s, ", q->columns.items[q->order[i].column].name,
-                 q->order[i].descends ? " DESC" : "", nulls[q->order[i].nulls + 1]);
+        const int nulls = q->order[i].nulls;
+        const bool first = nulls < 0 || (nulls == 0 && !q->order[i].descends);
+        buf_addf(out, "\"%s\"%s NULLS %s, ", q->columns.items[q->order[i].column].name,
+                 q->order[i].descends ? " DESC" : "", first ? "FIRST" : "LAST");
     }
     for (size_t i = 0; i < q->columns.key_count; i++) { /* so that pages do not overlap */
         buf_addf(out, "%s\"%s\"", i > 0 ? ", " : "", q->columns.items[q->columns.key[i]].name);
@@ -426,6 +473,22 @@ void table_query_sql(const struct table_query *q, bool counts, struct buf *out) 
     }
 }
 
+/* As text: that of an int256, which is its encoding otherwise; bytes of the arena. */
+static void bind_number(const struct table_query *q, struct store_statement *st, int index,
+                        const struct value *v) {
+    struct err err = ERR_INIT;
+    struct int256 number;
+    char text[INT256_TEXT_BYTES] = "";
+    struct str kept = {"", 0};
+    if (int256_decode(v->bytes, &number)) {
+        (void)int256_format(&number, text);
+    }
+    if (arena_copy(q->arena, str_of(text), &kept, &err) != ERR_NONE) {
+        kept = STR("NaN"); /* equals no int256 */
+    }
+    store_bind_str(st, index, kept);
+}
+
 static void bind_value(struct store_statement *st, int index, const struct value *v) {
     switch (v->type) {
     case TYPE_INT64:
@@ -447,11 +510,23 @@ static void bind_value(struct store_statement *st, int index, const struct value
     }
 }
 
+static void bind_one(const struct table_query *q, const struct query_filter *f, size_t value,
+                     struct store_statement *st, int index) {
+    const struct value *v = &f->values[value];
+    if (q->dialect == STORE_POSTGRES && f->op == QUERY_LIKE) {
+        store_bind_str(st, index, f->values[1].bytes);
+    } else if (q->dialect == STORE_POSTGRES && v->type == TYPE_INT256) {
+        bind_number(q, st, index, v);
+    } else {
+        bind_value(st, index, v);
+    }
+}
+
 void table_query_bind(const struct table_query *q, bool counts, struct store_statement *st) {
     int parameter = 0;
     for (size_t i = 0; i < q->filter_count; i++) {
         for (size_t k = 0; k < q->filters[i].count; k++) {
-            bind_value(st, ++parameter, &q->filters[i].values[k]);
+            bind_one(q, &q->filters[i], k, st, ++parameter);
         }
     }
     if (!counts) {

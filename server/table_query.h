@@ -57,7 +57,7 @@ struct query_filter {
     enum query_op op;
     bool negated;
     const char *is;       /* of QUERY_IS: "NULL", "NOT NULL", "1", "0" */
-    struct value *values; /* in the arena */
+    struct value *values; /* in the arena; of QUERY_LIKE the pattern for GLOB, behind it for LIKE */
     size_t count;
 };
 struct table_query {
@@ -70,12 +70,13 @@ struct table_query {
     struct {
         size_t column;
         bool descends;
-        int nulls; /* -1 first, 1 last, 0 as the store has it: first when ascending */
+        int nulls; /* -1 first, 1 last, 0: first when ascending */
     } order[QUERY_ORDER_MAX];
     size_t order_count;
     int64_t limit, offset;
     bool is_one; /* asked by key */
     struct arena *arena;
+    enum store_dialect dialect; /* set it before the SELECT is asked for; SQLite's otherwise */
 };
 
 /* Reads the parameters; values live in the arena. INPUT with what is wrong and what there is. */

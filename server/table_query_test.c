@@ -86,10 +86,34 @@ static void test_requests_become_sql(void **state) {
           ALL " WHERE NOT (\"id\" IN (?1, ?2)) AND (\"paid\" IS 1)" KEY " LIMIT ?3 OFFSET ?4");
     gives("id=in.()", ALL " WHERE (\"id\" IN ())" KEY " LIMIT ?1 OFFSET ?2");
     gives("select=big,id&limit=3", "SELECT \"big\", \"id\" FROM \"t\"" KEY " LIMIT ?1 OFFSET ?2");
-    gives("order=at.desc.nullslast,id",
-          ALL " ORDER BY \"at\" DESC NULLS LAST, \"id\", \"name\", \"id\" LIMIT ?1 OFFSET ?2");
+    gives("order=at.desc.nullslast,id", ALL " ORDER BY \"at\" DESC NULLS LAST, \"id\" NULLS FIRST, "
+                                            "\"name\", \"id\" LIMIT ?1 OFFSET ?2");
     gives("filter.order=eq.x", ALL " WHERE (\"order\" = ?1)" KEY " LIMIT ?2 OFFSET ?3");
     gives("key=a&key=7", ALL " WHERE (\"name\" = ?1) AND (\"id\" = ?2)" KEY " LIMIT ?3 OFFSET ?4");
+}
+
+static void gives_postgres(const char *text, const char *where) {
+    struct made *m = mem_alloc(sizeof(*m));
+    AUTO_BUF expected = BUF_INIT(BUF_TEXT_MAX);
+    assert_true(make(m, &table, text));
+    buf_clear(&m->sql);
+    m->query.dialect = STORE_POSTGRES;
+    table_query_sql(&m->query, true, &m->sql);
+    buf_addf(&expected, "SELECT count(*) FROM \"t\" WHERE %s", where);
+    assert_string_equal(buf_c(&m->sql), buf_c(&expected));
+    made_release(m);
+    mem_free(m);
+}
+
+static void test_postgresql_gets_its_own_words(void **state) {
+    (void)state;
+    gives_postgres("paid=is.true", "(\"paid\" IS NOT DISTINCT FROM '1' )");
+    gives_postgres("paid=not.is.null", "NOT (\"paid\" IS NULL)");
+    gives_postgres("paid=eq.true", "(\"paid\" = (?1 <> 0))");
+    gives_postgres("big=in.(1,2)", "(\"big\" IN (CAST(?1 AS numeric), CAST(?2 AS numeric)))");
+    gives_postgres("id=in.()", "(\"id\" IS NULL AND FALSE )");
+    gives_postgres("name=like.a*", "(\"name\" LIKE ?1 ESCAPE '')");
+    gives_postgres("name=ilike.a*", "(\"name\" ILIKE ?1 ESCAPE '')");
 }
 
 static void test_values_are_of_the_columns_type(void **state) {
@@ -212,6 +236,7 @@ static void test_hidden_columns_are_shown_where_the_flow_asks(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requests_become_sql),
+        cmocka_unit_test(test_postgresql_gets_its_own_words),
         cmocka_unit_test(test_values_are_of_the_columns_type),
         cmocka_unit_test(test_names_come_from_the_flow_alone),
         cmocka_unit_test(test_operators_and_numbers_have_limits),

@@ -176,16 +176,17 @@ static void write_range(const struct table_query *q, int64_t rows, int64_t total
     }
 }
 
-static enum err_code run_query(struct request *r, const struct table_query *q, struct reply *reply,
+static enum err_code run_query(struct request *r, struct table_query *q, struct reply *reply,
                                struct err *err) {
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
     struct reader reader = {NULL, 0};
     struct store_statement *st = NULL;
     int64_t rows = 0;
     int64_t total = -1;
-    table_query_sql(q, false, &sql);
     enum err_code code = readers_lend(&r->server->readers, SERVER_QUERY_US, &reader, err);
     if (code == ERR_NONE) {
+        q->dialect = store_dialect(reader.store);
+        table_query_sql(q, false, &sql);
         code = store_prepare(reader.store, buf_c(&sql), &st, err);
     }
     if (code == ERR_NONE) {

@@ -348,6 +348,9 @@ MUST_CHECK enum err_code store_swap(struct store *s, const struct flow *built,
  * nothing is added to out when it does not. Readers may ask. */
 MUST_CHECK enum err_code store_table_compare(struct store *s, const struct flow_table *t,
                                              bool *exists, struct buf *out, struct err *err);
+/* Whether the store has a table of that name, of the flow or of ours. Readers may ask. */
+MUST_CHECK enum err_code store_has_table(struct store *s, const char *name, bool *out,
+                                         struct err *err);
 MUST_CHECK enum err_code store_index_exists(struct store *s, const struct flow_table *t,
                                             size_t index, bool *exists, struct err *err);
 

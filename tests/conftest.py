@@ -4,12 +4,12 @@ The program is $PLUMB, or build/plumb as `make` leaves it. Every run is given a 
 developer's reaches a flow unless the test passes it.
 """
 import os
-import sqlite3
 import subprocess
 from collections import namedtuple
 from pathlib import Path
 
 import pytest
+from storelib import STORE, Postgres, chosen, store
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN_SECONDS_MAX = 120
@@ -19,9 +19,9 @@ PASSED_ON = ("PATH", "HOME", "TMPDIR", "LANG", "ASAN_OPTIONS", "UBSAN_OPTIONS", 
 
 
 def int256(blob):
-    """The integer an int256 cell of a SQLite store holds (rows/int256.h describes the bytes)."""
-    if blob is None:
-        return None
+    """The integer an int256 cell holds: of a SQLite store bytes (rows/int256.h describes them)."""
+    if blob is None or isinstance(blob, int):
+        return blob
     length = blob[0] - 0x80
     assert len(blob) == 1 + abs(length), f"malformed int256 {blob.hex()}"
     if length >= 0:
@@ -30,12 +30,40 @@ def int256(blob):
 
 
 def rows_of(database, sql, *parameters):
-    """All rows of a query over a store, which is opened read-only: a test cannot mend what it checks."""
-    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)
+    """All rows of a query over a store."""
+    return store().rows_of(database, sql, *parameters)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--store", choices=("sqlite", "postgres"), help="what the flows of the tests are run on (storelib.py)")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "sqlite_only(why): looks at what only a store in SQLite has")
+
+
+def pytest_collection_modifyitems(config, items):
+    if chosen(config) == "sqlite":
+        return
+    for item in items:
+        only = item.get_closest_marker("sqlite_only")
+        if only is not None:
+            item.add_marker(pytest.mark.skip(reason=f"SQLite only: {only.args[0]}"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def flows_store(request):
+    """The store under all flows of the session."""
+    if chosen(request.config) == "sqlite":
+        yield
+        return
+    from postgres import server as postgres  # pylint: disable=import-outside-toplevel # needs psycopg2
     try:
-        return connection.execute(sql, parameters).fetchall()
-    finally:
-        connection.close()
+        with postgres.Postgres(max_connections="200") as server:
+            STORE[0] = Postgres(server, postgres.connect)
+            yield
+    except postgres.NoPostgres as error:
+        pytest.exit(f"--store postgres: {error}", returncode=2)
 
 
 class Program:
@@ -50,7 +78,8 @@ class Program:
         return env
 
     def run(self, *arguments, env=None, cwd=None, timeout=RUN_SECONDS_MAX, stdin=None):
-        done = subprocess.run([str(self.path), *map(str, arguments)], env=self.environment(env), cwd=cwd, input=stdin,
+        environment = store().prepare(arguments, self.environment(env), cwd)
+        done = subprocess.run([str(self.path), *map(str, arguments)], env=environment, cwd=cwd, input=stdin,
                               timeout=timeout, capture_output=True, check=False)
         result = Result(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
         for line in [f"$ plumb {' '.join(map(str, arguments))} -> {result.code}", result.stdout, result.stderr]:
@@ -67,7 +96,8 @@ class Program:
     def start(self, *arguments, env=None, cwd=None):
         """A running process, for tests that stop or kill it. The caller waits for it."""
         # pylint: disable=consider-using-with # it outlives this function on purpose
-        return subprocess.Popen([str(self.path), *map(str, arguments)], env=self.environment(env), cwd=cwd,
+        environment = store().prepare(arguments, self.environment(env), cwd)
+        return subprocess.Popen([str(self.path), *map(str, arguments)], env=environment, cwd=cwd,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -105,12 +135,11 @@ def dump():
     """dump(database) -> {table: sorted rows} of every table of the user's, without lineage columns."""
 
     def read(database):
-        tables = rows_of(database, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\\_plumb%' "
-                                   "ESCAPE '\\' AND name NOT LIKE 'sqlite%' ORDER BY name")
         content = {}
-        for (table,) in tables:
-            columns = [name for (name,) in rows_of(database, "SELECT name FROM pragma_table_info(?)", table)
-                       if not name.startswith("_")]
+        for table in store().tables(database):
+            if table.startswith("_plumb"):
+                continue
+            columns = [name for name in store().columns(database, table) if not name.startswith("_")]
             listed = ", ".join(f'"{column}"' for column in columns)
             content[table] = sorted(rows_of(database, f'SELECT {listed} FROM "{table}"'), key=repr)
         return content

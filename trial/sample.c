@@ -6,7 +6,10 @@
  * stores can run. */
 #include "trial/sample.h"
 
+#include <inttypes.h>
 #include <string.h>
+
+#include "base/parse.h"
 
 #define CURSOR_TEXT "trial"
 
@@ -137,29 +140,69 @@ enum err_code sample_read(struct sample *s, struct store *store, const struct fl
 
 /* ---- reference tables ---- */
 
-static enum err_code has_table(struct store *store, const char *name, bool *out, struct err *err) {
-    AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
-    int64_t one = 0;
-    buf_addf(&sql, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '%s'", name);
-    return store_get_i64(store, buf_c(&sql), &one, out, err);
+/* The cell as a literal of SQLite, where references go. */
+static void add_literal(struct store_statement *st, int column, enum column_type type,
+                        struct buf *out) {
+    char number[PARSE_F64_TEXT_BYTES];
+    struct str text = {"", 0};
+    if (store_column_is_null(st, column)) {
+        buf_adds(out, "NULL");
+        return;
+    }
+    switch (type) {
+    case TYPE_INT64:
+    case TYPE_BOOL:
+    case TYPE_TIMESTAMP:
+        buf_addf(out, "%" PRId64, store_column_i64(st, column));
+        break;
+    case TYPE_FLOAT64:
+        parse_print_f64(store_column_f64(st, column), number);
+        buf_adds(out, number);
+        break;
+    case TYPE_TEXT:
+    case TYPE_JSON:
+        text = store_column_str(st, column);
+        buf_addc(out, '\'');
+        for (size_t i = 0; i < text.len; i++) {
+            buf_adds(out, text.ptr[i] == '\'' ? "'" : "");
+            buf_addc(out, text.ptr[i]);
+        }
+        buf_addc(out, '\'');
+        break;
+    case TYPE_BYTES:
+    case TYPE_INT256:
+        text = store_column_str(st, column);
+        buf_adds(out, "X'");
+        for (size_t i = 0; i < text.len; i++) {
+            buf_addf(out, "%02X", (unsigned)(unsigned char)text.ptr[i]);
+        }
+        buf_addc(out, '\'');
+        break;
+    }
 }
 
 static enum err_code add_reference(struct sample *s, struct store *store,
                                    const struct flow_table *t, struct err *err) {
     AUTO_BUF sql = BUF_INIT(BUF_TEXT_MAX);
-    buf_addf(&sql, "SELECT 'INSERT INTO \"%s\" VALUES(' || ", t->name);
+    buf_adds(&sql, "SELECT ");
     for (size_t i = 0; i < t->schema.count; i++) {
-        buf_addf(&sql, "%squote(\"%s\")", i > 0 ? " || ',' || " : "", t->schema.columns[i].name);
+        buf_addf(&sql, "%s\"%s\"", i > 0 ? ", " : "", t->schema.columns[i].name);
     }
-    buf_addf(&sql, " || ');' FROM \"%s\"", t->name);
+    buf_addf(&sql, " FROM \"%s\"", t->name);
     struct store_statement *st = NULL;
     enum err_code code = store_prepare(store, buf_c(&sql), &st, err);
     bool has_row = true;
     while (code == ERR_NONE && has_row) {
         code = store_step(st, &has_row, err);
         if (code == ERR_NONE && has_row) {
-            const struct str row = store_column_str(st, 0);
-            code = buf_add(&s->references, row.ptr, row.len, err);
+            AUTO_BUF row = BUF_INIT(BUF_TEXT_MAX);
+            buf_addf(&row, "INSERT INTO \"%s\" VALUES(", t->name);
+            for (size_t i = 0; i < t->schema.count; i++) {
+                buf_adds(&row, i > 0 ? "," : "");
+                add_literal(st, (int)i, t->schema.columns[i].type, &row);
+            }
+            buf_adds(&row, ");");
+            code = buf_add(&s->references, buf_c(&row), row.len, err);
         }
     }
     store_statement_free(st);
@@ -172,7 +215,7 @@ enum err_code sample_read_references(struct sample *s, struct store *store, cons
     for (size_t i = 0; code == ERR_NONE && i < flow->table_count; i++) {
         bool exists = false;
         if (flow->tables[i].is_reference) {
-            code = has_table(store, flow->tables[i].name, &exists, err);
+            code = store_has_table(store, flow->tables[i].name, &exists, err);
         }
         if (code == ERR_NONE && exists) {
             code = add_reference(s, store, &flow->tables[i], err);

@@ -141,6 +141,17 @@ static void measure_check(struct watch *w, struct round_check *r, int64_t now_us
     }
 }
 
+/* What fails spoils a transaction in PostgreSQL, and says nothing of the other checks. */
+static enum err_code measure_aside(struct watch *w, struct round_check *r, int64_t now_us,
+                                   struct err *err) {
+    enum err_code code = store_savepoint(w->reads, err);
+    if (code == ERR_NONE) {
+        measure_check(w, r, now_us);
+        code = store_undo(w->reads, err);
+    }
+    return code;
+}
+
 static enum err_code look(struct watch *w, struct round_check *checks, int64_t now_us, bool all,
                           struct err *err) {
     enum err_code code = store_begin_read(w->reads, err);
@@ -149,7 +160,7 @@ static enum err_code look(struct watch *w, struct round_check *checks, int64_t n
     }
     for (size_t i = 0; code == ERR_NONE && i < w->flow->check_count; i++) {
         if (all || clock_monotonic_us() >= w->rest_us[i]) {
-            measure_check(w, &checks[i], now_us);
+            code = measure_aside(w, &checks[i], now_us, err);
         }
     }
     store_rollback(w->reads);

@@ -2,7 +2,7 @@
  *
  * The store's SQL is one text for both databases. Two spellings differ, and are put right here:
  *
- *   ?1 .. ?64     a parameter            $1 .. $64
+ *   ?1 .. ?4096   a parameter            $1 .. $4096
  *   X'c0de'       bytes                  '\xc0de'::bytea  (in PostgreSQL X'..' would be bits)
  *   "long name"   a name > 63 bytes      "long na~0123456789abcdef"  (PostgreSQL would cut it off)
  *
@@ -13,7 +13,7 @@
 
 #include "base/str.h"
 
-#define PG_PARAMETERS_MAX   64
+#define PG_PARAMETERS_MAX   4096
 #define PG_IDENTIFIER_BYTES 64 /* with the NUL */
 
 /* The name PostgreSQL knows something by: the name itself up to 63 bytes, else its beginning and 16

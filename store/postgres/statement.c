@@ -53,10 +53,11 @@ struct pg_statement {
     char *original;
     struct buf sql; /* translated */
     size_t parameters;
-    Oid types[PG_PARAMETERS_MAX];
-    const char *values[PG_PARAMETERS_MAX];
-    int lengths[PG_PARAMETERS_MAX];
-    struct parameter numbers[PG_PARAMETERS_MAX];
+    Oid *types;
+    const char **values;
+    int *lengths;
+    int *formats; /* all binary */
+    struct parameter *numbers;
     int chunk_rows; /* 0: all at once */
     char cursor[CURSOR_BYTES];
     PGresult *result; /* NULL: not running */
@@ -76,6 +77,15 @@ enum err_code pg_prepare(struct pg *pg, const char *sql, struct pg_statement **o
         pg_statement_free(st);
         return code;
     }
+    const size_t count = st->parameters + 1; /* an array is never empty */
+    st->types = mem_alloc_array(count, sizeof(*st->types));
+    st->values = mem_alloc_array(count, sizeof(*st->values));
+    st->lengths = mem_alloc_array(count, sizeof(*st->lengths));
+    st->formats = mem_alloc_array(count, sizeof(*st->formats));
+    st->numbers = mem_alloc_array(count, sizeof(*st->numbers));
+    for (size_t i = 0; i < count; i++) {
+        st->formats[i] = 1;
+    }
     *out = st;
     return ERR_NONE;
 }
@@ -91,6 +101,11 @@ void pg_statement_free(struct pg_statement *st) {
     }
     result_free(st);
     mem_free(st->cells);
+    mem_free(st->types);
+    mem_free(st->values);
+    mem_free(st->lengths);
+    mem_free(st->formats);
+    mem_free(st->numbers);
     mem_free(st->original);
     buf_release(&st->sql);
     mem_free(st);
@@ -175,12 +190,8 @@ static enum err_code send(struct pg_statement *st, const char *prefix, PGresult 
     AUTO_BUF text = BUF_INIT(BUF_TEXT_MAX);
     buf_adds(&text, prefix);
     buf_addstr(&text, buf_str(&st->sql));
-    static const int binary[PG_PARAMETERS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-                                                  1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-                                                  1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-                                                  1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     if (PQsendQueryParams(pg->conn, buf_c(&text), (int)st->parameters, st->types, st->values,
-                          st->lengths, binary, 1) == 0) {
+                          st->lengths, st->formats, 1) == 0) {
         return pg_connection_error(pg, "send", err);
     }
     AUTO_PGRESULT r = NULL;

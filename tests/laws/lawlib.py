@@ -2,13 +2,14 @@
 import gzip
 import hashlib
 import json
+import os
 import random
 import shutil
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from conftest import rows_of
+from storelib import copy_tree, is_postgres, store
 
 FLOWS = Path(__file__).resolve().parent / "flows"
 WORKERS = 2
@@ -94,12 +95,11 @@ class Place:
         return result
 
     def sql(self, statements):
-        """A correction by hand, as with the sqlite3 shell: no functions of ours, triggers fire."""
-        connection = sqlite3.connect(self.store, timeout=30, isolation_level=None)
-        try:
-            connection.executescript(statements)
-        finally:
-            connection.close()
+        """A correction by hand, as with sqlite3 or psql."""
+        store().execute(self.store, statements)
+
+    def exists(self):
+        return store().exists(self.store)
 
     def query(self, sql, *parameters):
         return rows_of(self.store, sql, *parameters)
@@ -133,7 +133,7 @@ def new_place(plumb, directory, data, regions=True):
 
 def copy_place(place, directory):
     """The same place as another: flow and store, nothing else. The store must be closed."""
-    shutil.copytree(place.directory, directory)
+    copy_tree(place.directory, directory)
     return Place(place.plumb, directory, place.env["LAWS_DATA"], place.name)
 
 
@@ -162,8 +162,7 @@ def check_batches(place):
 
 
 def queues(place):
-    names = [name for (name,) in place.query("SELECT name FROM sqlite_schema WHERE type = 'table' AND "
-                                             "name GLOB '_plumb_q_*' AND name NOT GLOB '*.gone'")]
+    names = [name for name in store().tables(place.store) if name.startswith("_plumb_q_") and not name.endswith(".gone")]
     return {name: count for name in names if (count := place.value(f'SELECT count(*) FROM "{name}"')) > 0}
 
 
@@ -177,10 +176,10 @@ def rejects(place):
 def content(place):
     """A hash of each table's rows, computed here: the program's digest is not asked to prove itself."""
     result = {}
-    for (table,) in place.query("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB '_plumb*' "
-                                "AND name NOT GLOB 'sqlite*' ORDER BY name"):
-        columns = ", ".join(f'"{name}"' for (name,) in place.query("SELECT name FROM pragma_table_info(?)", table)
-                            if not name.startswith("_") or name == "_n")
+    for table in store().tables(place.store):
+        if table.startswith("_plumb"):
+            continue
+        columns = ", ".join(f'"{name}"' for name in store().columns(place.store, table) if not name.startswith("_") or name == "_n")
         rows = sorted(place.query(f'SELECT {columns} FROM "{table}"'), key=repr)
         result[table] = (len(rows), hashlib.sha256(repr(rows).encode()).hexdigest()[:16])
     return result
@@ -204,6 +203,11 @@ def in_parallel(work, items):
     """work(item) for all items over WORKERS threads (the work is done by processes); the first failure is raised."""
     with ThreadPoolExecutor(WORKERS) as pool:
         return list(pool.map(work, items))
+
+
+def fewer(most):
+    """On PostgreSQL a tenth of it: what differs there is the driver, not each step. PLUMB_SLOW=1 tries all."""
+    return most if not is_postgres() or os.environ.get("PLUMB_SLOW") == "1" else max(2, most // 10)
 
 
 def spread(first, last, most):

@@ -3,11 +3,11 @@ run ends where an undisturbed one ends.
 
 A crash would be a negative exit code, or a sanitizer's report with the sanitized build; the sweep is shown able to see
 one by test_a_crash_would_be_seen, and every sweep asserts that its faults were hit."""
-import shutil
 
 import pytest
-from laws.lawlib import BATCH_ROWS, CLEAN_CODES, copy_place, end_state, in_parallel, spread
+from laws.lawlib import BATCH_ROWS, CLEAN_CODES, copy_place, end_state, fewer, in_parallel, spread
 from laws.test_kill import counts_of
+from storelib import remove_tree, store
 
 POINTS = {"alloc": 60, "file": 60, "store": 90}  # tried of each kind; all of them with PLUMB_SLOW=1
 
@@ -36,15 +36,15 @@ def test_a_fault_is_survived(blank, clean, tmp_path, slow, kind, persistent):
         assert_clean(failed, spec)
         if kind == "store" and not persistent and failed.code != 0:
             # Opening is not tried again, nor is the last look at troubles; every turn is.
-            staged = place.store.exists() and place.query("SELECT 1 FROM sqlite_schema WHERE name = '_plumb_batches'") \
+            staged = place.exists() and "_plumb_batches" in store().tables(place.store) \
                 and place.value("SELECT count(*) FROM _plumb_batches")
             assert staged in (0, batches), f"{spec} ended a run in the middle: {failed.stderr[-500:]}"
         place.ok(batch_rows=BATCH_ROWS)
         assert end_state(place) == state, f"{spec} (ended with {failed.code}: {failed.stderr[-500:]})"
-        shutil.rmtree(place.directory)
+        remove_tree(place.directory)
         return failed.code
 
-    most = points if slow else POINTS[kind] // (3 if persistent else 1)
+    most = points if slow else fewer(POINTS[kind]) // (3 if persistent else 1)
     codes = in_parallel(fail_at, spread(1, points, most))
     if persistent:
         assert any(code != 0 for code in codes), "no fault was ever felt"

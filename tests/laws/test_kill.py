@@ -4,11 +4,11 @@ The comparison itself is shown able to fail by test_split.py::test_another_input
 is counted here; that a store which lost a batch does not pass is test_a_lost_batch_would_be_noticed."""
 import random
 import re
-import shutil
 import time
 
 import pytest
-from laws.lawlib import BATCH_ROWS, SIGKILLED, copy_place, end_state, in_parallel, new_place, spread, write_data
+from laws.lawlib import BATCH_ROWS, SIGKILLED, copy_place, end_state, fewer, in_parallel, new_place, spread, write_data
+from storelib import remove_tree
 
 
 def counts_of(result):
@@ -27,10 +27,10 @@ def test_killed_at_every_durable_step_the_next_run_ends_the_same(blank, clean, t
         assert killed.code == SIGKILLED or (killed.code == 0 and step > steps * 0.5), (step, killed.code)
         place.ok(batch_rows=BATCH_ROWS)
         assert end_state(place) == clean.state, f"killed at step {step} of {steps}"
-        shutil.rmtree(place.directory)
+        remove_tree(place.directory)
         return killed.code == SIGKILLED
 
-    tried = in_parallel(kill_at, spread(1, steps, steps if slow else 200))
+    tried = in_parallel(kill_at, spread(1, steps, steps if slow else fewer(200)))
     assert sum(tried) > 0.7 * len(tried)
 
 
@@ -43,9 +43,9 @@ def test_killed_while_recovering_and_while_replaying_it_still_ends_the_same(blan
         place.run(command="replay", fault=f"kill:{step}")
         place.ok(batch_rows=BATCH_ROWS)
         assert end_state(place) == clean.state, f"killed at step {step}"
-        shutil.rmtree(place.directory)
+        remove_tree(place.directory)
 
-    in_parallel(kill_thrice, spread(1, 150, 150 if slow else 24))
+    in_parallel(kill_thrice, spread(1, 150, 150 if slow else fewer(24)))
 
 
 KILLS = 500
@@ -70,7 +70,7 @@ def test_five_hundred_kills_at_random_moments_change_nothing(busy, tmp_path):
     kills = 0
     rounds = 0
     reached = set()  # how far the killed runs had come
-    while kills < KILLS:
+    while kills < fewer(KILLS):
         rounds += 1
         place = copy_place(busy, tmp_path / f"round-{rounds}")
         # Again and again on the same store, until it ends by itself before its moment comes, or is let.
@@ -81,9 +81,9 @@ def test_five_hundred_kills_at_random_moments_change_nothing(busy, tmp_path):
             reached.add(place.value("SELECT count(*) FROM _plumb_batches"))
         place.ok(batch_rows=250)
         assert end_state(place) == state, f"round {rounds}"
-        shutil.rmtree(place.directory)
+        remove_tree(place.directory)
     print(f"{kills} kills in {rounds} rounds, with {sorted(reached)} batches")
-    assert len(reached) >= 5, "the kills came always at the same place"
+    assert len(reached) >= fewer(5), "the kills came always at the same place"
 
 
 def kill_after(place, seconds):

@@ -33,7 +33,7 @@ def live(plumb, tmp_path):
     (data / "00.jsonl").write_text("".join(record(number, "xyz"[number % 3]) for number in range(30)))
     place = Place(plumb, tmp_path / "flow", data, "model")
     process = plumb.start("run", place.directory, env=place.env, cwd=place.directory)
-    assert wait_for(lambda: process.poll() is not None or (place.store.exists() and count(place, "grades") > 0))
+    assert wait_for(lambda: process.poll() is not None or (place.exists() and count(place, "grades") > 0))
     assert process.poll() is None
     yield place, process
     if process.poll() is None:
@@ -101,7 +101,7 @@ def test_a_signal_ends_it_after_the_turn_and_nothing_is_lost(plumb, tmp_path, nu
     (data / "00.jsonl").write_text("".join(record(i, "xyz"[i % 3]) for i in range(20000)))
     place = Place(plumb, tmp_path / "flow", data, "model")
     process = plumb.start("run", place.directory, "--batch-rows", 50, env=place.env, cwd=place.directory)
-    assert wait_for(lambda: place.store.exists() and count(place, "_plumb_batches") > 3)
+    assert wait_for(lambda: place.exists() and count(place, "_plumb_batches") > 3)
     process.send_signal(number)
     assert process.wait(SECONDS_MAX) == 0, process.communicate()
     rows = count(place, "rows")

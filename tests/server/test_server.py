@@ -12,6 +12,7 @@ import time
 
 import pytest
 from conftest import rows_of
+from storelib import store
 from serving import FLOW, Server, data, event, serve_fixture  # pylint: disable=unused-import # a fixture
 
 TOKEN = "correct horse battery"
@@ -115,8 +116,8 @@ def test_health_says_what_has_been_wrong_for_a_while(serve):
     server = serve()
     server.settled(300)
     # As the engine would have written it two minutes ago; the file source's next look would take it away.
-    subprocess.run(["sqlite3", "-cmd", ".timeout 20000", server.directory / "served.db",
-                    "UPDATE _plumb_transforms SET attempts = 3, since_us = 1, message = 'no such <thing>' WHERE name = 'totals'"], check=True)
+    store().execute(server.directory / "served.db",
+                    "UPDATE _plumb_transforms SET attempts = 3, since_us = 1, message = 'no such <thing>' WHERE name = 'totals'")
     until = time.monotonic() + 20
     while server.get("/health")[0] == 200 and time.monotonic() < until:
         time.sleep(0.1)
@@ -300,11 +301,12 @@ ODD = ["at = 9223372036854775807", "at = -9223372036854775807 - 1", "more = '{\"
        "name = 'a' || char(0) || 'b'", "wei = x'00ff'", "wei = x''", "ratio = 9e999", "ratio = -9e999", "raw = zeroblob(100000)", "ok = 7"]
 
 
+@pytest.mark.sqlite_only("PostgreSQL's columns hold what their type says")
 def test_what_was_put_in_by_hand_still_gives_json(serve):
     server = serve(rows=len(ODD) + 1)
     server.settled(len(ODD) + 1)
     for number, change in enumerate(ODD, 1):
-        subprocess.run(["sqlite3", "-cmd", ".timeout 20000", server.directory / "served.db", f"UPDATE events SET {change} WHERE id = {number}"], check=True)
+        store().execute(server.directory / "served.db", f"UPDATE events SET {change} WHERE id = {number}")
     rows = server.json(ROWS)
     assert [row["id"] for row in rows] == list(range(1, len(ODD) + 2))
     assert rows[2]["more"] == '{"a":' and rows[4]["more"] == "" and rows[9]["ratio"] is None and len(rows[11]["raw"]) == 200002
@@ -313,7 +315,7 @@ def test_what_was_put_in_by_hand_still_gives_json(serve):
 def test_an_answer_has_a_limit_of_size(serve):
     server = serve(rows=60)
     server.settled(60)
-    subprocess.run(["sqlite3", "-cmd", ".timeout 20000", server.directory / "served.db", "UPDATE events SET raw = zeroblob(1000000)"], check=True)
+    store().execute(server.directory / "served.db", "UPDATE events SET raw = " + store().zeros(1000000))
     assert "MiB" in server.json(ROWS, status=400)["error"]["message"]
     assert len(server.json(ROWS + "?select=id,raw&limit=3")) == 3 and len(server.json(ROWS + "?select=id")) == 60
 
@@ -341,9 +343,9 @@ def test_a_query_has_a_limit_of_time_and_others_go_on(serve):
     server = serve(rows=2)
     server.settled(2)
     # A table as large as a slow scan wants, made behind the engine's back.
-    subprocess.run(["sqlite3", "-cmd", ".timeout 20000", server.directory / "served.db",
+    store().execute(server.directory / "served.db",
                     "WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) "
-                    "INSERT INTO names(name, n, _n) SELECT printf('%.1000c%d', 'x', i), i, 1 FROM n"], check=True, timeout=120)
+                    f"INSERT INTO names(name, n, _n) SELECT '{'x' * 1000}' || i, i, 1 FROM n")
     slow = "/api/v1/tables/names/rows?" + "&".join(["name=not.ilike.*" + "x" * 50 + "y*"] * 30) + "&order=n.desc&limit=1"
     took = []
 
