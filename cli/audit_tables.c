@@ -66,7 +66,7 @@ static enum err_code check_table(struct audit *a, const struct flow_table *table
     AUTO_BUF names = BUF_INIT(BUF_TEXT_MAX);
     AUTO_BUF quoted = BUF_INIT(BUF_TEXT_MAX);
     writers_of(a->opened->flow, table, &names, &quoted, &maps_only);
-    enum err_code code = opened_has_table(a->opened, table->name, &exists, err);
+    enum err_code code = store_has_table(a->opened->store, table->name, &exists, err);
     if (code != ERR_NONE) {
         return code;
     }

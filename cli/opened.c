@@ -23,25 +23,11 @@ void opened_close(struct opened *o) {
     *o = (struct opened){.flow = NULL};
 }
 
-enum err_code opened_has_table(const struct opened *o, const char *name, bool *out,
-                               struct err *err) {
-    struct store_statement *st = NULL;
-    char *sql = mem_printf("SELECT 1 FROM %s AS t WHERE name = ?1", store_tables_sql(o->store));
-    enum err_code code = store_prepare(o->store, sql, &st, err);
-    mem_free(sql);
-    if (code == ERR_NONE) {
-        store_bind_str(st, 1, str_of(name));
-        code = store_step(st, out, err);
-    }
-    store_statement_free(st);
-    return code;
-}
-
 enum err_code opened_count(const struct opened *o, const char *table, const char *where,
                            int64_t *out, struct err *err) {
     bool exists = false;
     *out = 0;
-    enum err_code code = opened_has_table(o, table, &exists, err);
+    enum err_code code = store_has_table(o->store, table, &exists, err);
     if (code != ERR_NONE || !exists) {
         return code;
     }

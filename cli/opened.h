@@ -16,9 +16,6 @@ MUST_CHECK enum err_code opened_open(struct opened *o, const struct invocation *
                                      const char *path, enum store_mode mode, struct err *err);
 void opened_close(struct opened *o); /* for AUTO_OPENED */
 #define AUTO_OPENED CLEANUP(opened_close) struct opened
-/* The store has a table of that name (an older flow may not have made it). */
-MUST_CHECK enum err_code opened_has_table(const struct opened *o, const char *name, bool *out,
-                                          struct err *err);
 /* Rows of a table; 0 when it is not there. `where`: "" or " WHERE ...". */
 MUST_CHECK enum err_code opened_count(const struct opened *o, const char *table, const char *where,
                                       int64_t *out, struct err *err);

@@ -98,7 +98,7 @@ enum err_code queues_failed(const struct opened *o, const char *transform, int64
             continue;
         }
         char *queue = mem_printf("_plumb_q_%s", t->name);
-        code = opened_has_table(o, queue, &exists, err);
+        code = store_has_table(o->store, queue, &exists, err);
         mem_free(queue);
         if (code == ERR_NONE && exists) {
             code = failed_of(o, t, limit, out, err);

@@ -291,13 +291,6 @@ enum err_code store_table_digest(struct store *s, const struct flow_table *t, ch
     return s->driver->table_digest(s, t, out, err);
 }
 
-const char *store_tables_sql(const struct store *s) {
-    return store_dialect(s) == STORE_SQLITE
-               ? "(SELECT name FROM sqlite_schema WHERE type = 'table')"
-               : "(SELECT CAST(relname AS text) AS name FROM pg_catalog.pg_class WHERE relkind IN "
-                 "('r', 'p') AND relnamespace = to_regnamespace(current_schema()))";
-}
-
 const char *store_queues_sql(const struct store *s) {
     return store_dialect(s) == STORE_SQLITE
                ? "(SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB '_plumb_q_*')"

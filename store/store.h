@@ -348,14 +348,14 @@ MUST_CHECK enum err_code store_swap(struct store *s, const struct flow *built,
  * nothing is added to out when it does not. Readers may ask. */
 MUST_CHECK enum err_code store_table_compare(struct store *s, const struct flow_table *t,
                                              bool *exists, struct buf *out, struct err *err);
-/* Whether the store has a table of that name, of the flow or of ours. Readers may ask. */
+/* Whether the store has a table of that name, of the flow or of ours: an older flow may not
+ * have made it. Readers may ask. */
 MUST_CHECK enum err_code store_has_table(struct store *s, const char *name, bool *out,
                                          struct err *err);
 MUST_CHECK enum err_code store_index_exists(struct store *s, const struct flow_table *t,
                                             size_t index, bool *exists, struct err *err);
 
-/* What follows FROM: one column `name`, of all tables, and of all queues (_plumb_q_...). */
-const char *store_tables_sql(const struct store *s);
+/* What follows FROM: one column `name`, of all queues (_plumb_q_...). */
 const char *store_queues_sql(const struct store *s);
 /* The function that gives the least of several values, none of which is NULL. */
 const char *store_least(const struct store *s);
