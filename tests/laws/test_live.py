@@ -53,6 +53,7 @@ def stop(process):
     return process.wait(SECONDS_MAX)
 
 
+@pytest.mark.sqlite_only("in PostgreSQL several may run")
 def test_a_second_run_is_refused_and_names_the_first(live):
     place, process = live
     for command in ("run", "replay"):
@@ -119,6 +120,7 @@ def test_the_lock_goes_with_the_process(live):
     place.ok()
 
 
+@pytest.mark.sqlite_only("locks the file")
 def test_a_store_locked_for_a_while_by_a_hand_is_waited_for(live):
     """A transaction left open in a shell delays the run; it does not end it."""
     place, process = live
