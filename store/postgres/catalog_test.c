@@ -337,17 +337,6 @@ static void names_may_be_as_long_as_the_flow_allows(void **state) {
     pg_close(pg);
 }
 
-static void a_column_that_queues_have_is_refused(void **state) {
-    (void)state;
-    struct pg *pg = open_in("ids");
-    struct flow *flow = test_flow(HEAD "tables: {r: {key: [_id], columns: {_id: int64}}}\n"
-                                       "transforms: {t: {from: sources.s, into: r, sql: 'SELECT "
-                                       "1'}}\n");
-    refused(pg, flow, STORE_WRITE, "no column is called '_id'");
-    flow_free(flow);
-    pg_close(pg);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_fresh_schema_gets_all_tables),
@@ -360,7 +349,6 @@ int main(void) {
         cmocka_unit_test(what_was_made_otherwise_is_said),
         cmocka_unit_test(a_missing_index_is_made),
         cmocka_unit_test(names_may_be_as_long_as_the_flow_allows),
-        cmocka_unit_test(a_column_that_queues_have_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

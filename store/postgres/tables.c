@@ -299,18 +299,6 @@ static enum err_code index_ensure(struct pg *pg, const struct flow_table *t, siz
     return pg_execute(pg, buf_c(&sql), err);
 }
 
-static enum err_code refuse_names(const struct flow_table *t, struct err *err) {
-    for (size_t i = 0; i < t->schema.count; i++) {
-        if (strcmp(t->schema.columns[i].name, PG_QUEUE_ID) == 0) {
-            return node_error(t->node, err,
-                              "table '%s': in a store in PostgreSQL no column is called '%s', "
-                              "plumb's queues have one; choose another name",
-                              t->name, PG_QUEUE_ID);
-        }
-    }
-    return ERR_NONE;
-}
-
 static enum err_code table_matches(struct pg *pg, const struct flow_table *t,
                                    const struct table_columns *declared, struct err *err) {
     AUTO_COLUMNS found = {.count = 0};
@@ -339,10 +327,7 @@ enum err_code pg_table_ensure(struct pg *pg, const struct flow *flow, const stru
     AUTO_COLUMNS declared = {.count = 0};
     bool exists = false;
     ASSERT(pg_in_transaction(pg));
-    enum err_code code = refuse_names(t, err);
-    if (code == ERR_NONE) {
-        code = table_exists(pg, t, &exists, err);
-    }
+    enum err_code code = table_exists(pg, t, &exists, err);
     if (code == ERR_NONE) {
         declared_columns(flow, t, &declared);
     }
