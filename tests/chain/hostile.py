@@ -364,8 +364,9 @@ class HostileNode:
             number = self.pick(found)[1]["blockNumber"]
             found = [changed(log, blockHash="0x" + "f0" * 28 + f"{int(number, 16):08x}") if log["blockNumber"] == number else (text, log)
                      for text, log in found]
-        if found and self.happens("outside_logs"):
-            number = self.pick([max(low - 1, self.chain.first), min(high + 1, view.head)])
+        outside = [number for number in (low - 1, high + 1) if self.chain.first <= number <= view.head and not low <= number <= high]
+        if found and outside and self.happens("outside_logs"):
+            number = self.pick(outside)
             found = [*found, changed(found[-1][1], blockNumber=hex(number), blockHash=self.chain.hash_at(view.fork, number))]
         if len(found) > 1 and self.happens("shuffled_logs"):
             found = list(found)
