@@ -441,7 +441,7 @@ static void a_redirect_is_an_answer_and_not_followed(void **state) {
     struct net_fixture *f = *state;
     struct http_call *call = net_ask(f, "/redirect", small);
     assert_answer(call, 302, "");
-    assert_int_equal(f->server.request_count, 1);
+    assert_int_equal(test_server_count(&f->server, &f->server.request_count), 1);
     http_call_free(call);
 }
 

@@ -197,6 +197,14 @@ static inline void *test_server_accept(void *context) {
     }
 }
 
+/* So many connections, and requests, came until now. */
+static inline size_t test_server_count(struct test_server *server, const size_t *count) {
+    pthread_mutex_lock(&server->mutex);
+    const size_t now = *count;
+    pthread_mutex_unlock(&server->mutex);
+    return now;
+}
+
 static inline void test_server_start(struct test_server *server,
                                      bool (*answer)(const struct test_request *request)) {
     *server = (struct test_server){.answer = answer};
